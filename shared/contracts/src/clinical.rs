@@ -1,0 +1,206 @@
+//! `clinical.*`: what happened to a patient.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Phi, Timestamp,
+    avro::record_of,
+    fhir::{Address, CodeableConcept, Coding, ContactPoint, HumanName, Identifier, Patient, Period, Practitioner, record},
+    ids::MessageId,
+};
+
+type Text = Option<String>;
+type PhiText = Option<Phi<String>>;
+
+/// Where an event came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventSource {
+    /// Inbound message id, also the trace id.
+    pub message_id: MessageId,
+    /// Feed by which the message came in.
+    pub feed: String,
+    /// MSH-9 as code^trigger^structure, or the FHIR resource type.
+    #[serde(default)]
+    pub message_type: Text,
+    /// MSH-10, or Bundle.identifier.
+    #[serde(default)]
+    pub control_id: Text,
+    /// MSH-3 namespace id.
+    #[serde(default)]
+    pub sending_application: Text,
+    /// MSH-4 namespace id.
+    #[serde(default)]
+    pub sending_facility: Text,
+    /// When it happened, FHIR dateTime (EVN-6, EVN-2 or MSH-7).
+    #[serde(default)]
+    pub occurred_at: PhiText,
+    /// When the sender made the message (MSH-7).
+    #[serde(default)]
+    pub sent_at: Option<Timestamp>,
+    /// When the message came in.
+    pub received_at: Timestamp,
+    /// Feed profile and content hash that mapped it.
+    #[serde(default)]
+    pub profile: Text,
+}
+
+/// A patient's demographics as of an event (`clinical.patient.v1`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatientEvent {
+    /// Where it came from.
+    pub source: EventSource,
+    /// The patient.
+    pub patient: Patient,
+}
+record_of!(PatientEvent, "clinical.patient.v1");
+
+/// An encounter as of an event (`clinical.encounter.v1`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncounterEvent {
+    /// Where it came from.
+    pub source: EventSource,
+    /// The patient.
+    pub patient: Patient,
+    /// The encounter.
+    pub encounter: Encounter,
+    /// Coverages in order (IN1).
+    #[serde(default)]
+    pub coverage: Vec<Coverage>,
+    /// Guarantors (GT1).
+    #[serde(default)]
+    pub guarantor: Vec<Guarantor>,
+}
+record_of!(EncounterEvent, "clinical.encounter.v1");
+
+record! {
+    /// FHIR R4 Encounter.
+    Encounter {
+        /// Visit numbers (PV1-19, PV1-50); never made from MSH-10.
+        identifier: Vec<Identifier>,
+        /// Account number (PID-18).
+        account: Option<Identifier>,
+        /// planned | arrived | triaged | in-progress | onleave | finished | cancelled | entered-in-error | unknown.
+        status: String,
+        /// v3-ActCode class, from table 0004 (PV1-2).
+        class: Option<Coding>,
+        /// Admission type (PV1-4).
+        r#type: Vec<CodeableConcept>,
+        /// Hospital service (PV1-10).
+        service_type: Option<CodeableConcept>,
+        /// Admission to discharge (PV1-44, PV1-45).
+        period: Option<Period>,
+        /// Where (PV1-3, PV1-6, PV1-11).
+        location: Vec<EncounterLocation>,
+        /// Who (PV1-7, 8, 9, 17).
+        participant: Vec<Practitioner>,
+        /// Diagnoses (DG1).
+        diagnosis: Vec<EncounterDiagnosis>,
+        /// Procedures (PR1).
+        procedure: Vec<EncounterProcedure>,
+        /// PV1-14.
+        admit_source: Option<CodeableConcept>,
+        /// PV1-36.
+        discharge_disposition: Option<CodeableConcept>,
+        /// PV1-20.
+        financial_class: Text,
+        /// Admit reason (PV2-3).
+        reason_code: Option<Phi<CodeableConcept>>,
+    }
+}
+
+record! {
+    /// Encounter.location, the place spelled out (PL).
+    EncounterLocation {
+        /// planned | active | reserved | completed.
+        status: Text,
+        /// Ward or unit (PL.1).
+        point_of_care: Text,
+        /// Room (PL.2).
+        room: Text,
+        /// Bed (PL.3).
+        bed: Text,
+        /// Facility (PL.4).
+        facility: Text,
+        /// Building (PL.7).
+        building: Text,
+        /// Floor (PL.8).
+        floor: Text,
+        /// When.
+        period: Option<Period>,
+    }
+}
+
+record! {
+    /// Encounter.diagnosis with the condition's code (DG1).
+    EncounterDiagnosis {
+        /// DG1-15 or the order sent, from 1.
+        rank: Option<i32>,
+        /// Diagnosis (DG1-3).
+        code: Phi<CodeableConcept>,
+        /// Table 0052: A admitting, W working, F final.
+        r#use: Text,
+        /// DG1-5.
+        recorded_date: PhiText,
+        /// DG1-26: Y N U W.
+        present_on_admission: Text,
+    }
+}
+
+record! {
+    /// A procedure of the encounter (PR1).
+    EncounterProcedure {
+        /// Procedure (PR1-3).
+        code: Phi<CodeableConcept>,
+        /// Modifiers (PR1-16).
+        modifier: Vec<String>,
+        /// PR1-5.
+        performed_date_time: PhiText,
+        /// Performers (PR1-8, 11, 12).
+        performer: Vec<Practitioner>,
+    }
+}
+
+record! {
+    /// FHIR R4 Coverage with its payer (IN1).
+    Coverage {
+        /// Coordination of benefits order (IN1-22, else IN1-1).
+        order: Option<i32>,
+        /// Plan (IN1-2).
+        plan_id: Option<CodeableConcept>,
+        /// Payer identifier (IN1-3).
+        payer_id: Text,
+        /// Payer name (IN1-4).
+        payer_name: Text,
+        /// Group number (IN1-8).
+        group: PhiText,
+        /// Policy number (IN1-36).
+        subscriber_id: PhiText,
+        /// Member id (IN1-49).
+        member_id: PhiText,
+        /// Patient's relationship to the subscriber (IN1-17).
+        relationship: Text,
+        /// Subscriber (IN1-16).
+        subscriber_name: Option<HumanName>,
+        /// IN1-18.
+        subscriber_birth_date: PhiText,
+        /// Plan dates (IN1-12, IN1-13).
+        period: Option<Period>,
+    }
+}
+
+record! {
+    /// Who pays what the coverages do not (GT1).
+    Guarantor {
+        /// GT1-2.
+        identifier: Vec<Identifier>,
+        /// GT1-3.
+        name: Vec<HumanName>,
+        /// GT1-5.
+        address: Vec<Address>,
+        /// GT1-6.
+        telecom: Vec<ContactPoint>,
+        /// GT1-11.
+        relationship: Text,
+    }
+}

@@ -1,0 +1,209 @@
+//! `lab.*`: results, and results on their way to a target.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Body, Phi, Timestamp,
+    avro::{Record, record_of},
+    clinical::EventSource,
+    fhir::{CodeableConcept, Identifier, Patient, Practitioner, record},
+    ids::{EventId, MessageId},
+};
+
+type Text = Option<String>;
+type PhiText = Option<Phi<String>>;
+
+/// The results that were released together for one patient (`lab.result.v1`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabResult {
+    /// Where it came from.
+    pub source: EventSource,
+    /// The patient.
+    pub patient: Patient,
+    /// Visit number (PV1-19).
+    #[serde(default)]
+    pub visit: Option<Identifier>,
+    /// Reports in the order sent.
+    #[serde(default)]
+    pub report: Vec<DiagnosticReport>,
+    /// An observation is flagged HH, LL or AA (table 0078).
+    #[serde(default)]
+    pub critical: bool,
+    /// The message, or this patient's part of it, byte for byte.
+    pub original: Body,
+}
+record_of!(LabResult, "lab.result.v1");
+
+/// One result on its way to one target (`lab.delivery.<target>.v1`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LabDelivery {
+    /// Inbound message id.
+    pub message_id: MessageId,
+    /// Event id of the `lab.result`.
+    pub event_id: EventId,
+    /// Feed it came by.
+    pub feed: String,
+    /// Target by the routing table; checked again at the send.
+    pub target: String,
+    /// MSH-10 of the outbound message, the same for every attempt.
+    pub control_id: String,
+    /// MSH-10 as received.
+    #[serde(default)]
+    pub source_control_id: Text,
+    /// Content hash of the routing table.
+    pub routing_version: String,
+    /// Rule of the routing table that chose the target.
+    pub rule: String,
+    /// See [`LabResult::critical`].
+    #[serde(default)]
+    pub critical: bool,
+    /// When it was routed.
+    pub routed_at: Timestamp,
+    /// What to send, with MSH-10 still the sender's.
+    pub body: Body,
+}
+
+impl Record for LabDelivery {
+    /// The pattern of the catalogue; the topic of one target is [`crate::topics::lab_delivery`].
+    const TOPIC: &'static str = "lab.delivery.{target}.v1";
+    const SCHEMA: &'static str = include_str!("../../../schemas/lab.delivery.v1.avsc");
+    fn schema() -> &'static apache_avro::Schema {
+        static SCHEMA: std::sync::OnceLock<apache_avro::Schema> = std::sync::OnceLock::new();
+        crate::avro::parsed(&SCHEMA, Self::SCHEMA)
+    }
+}
+
+record! {
+    /// FHIR R4 DiagnosticReport (OBR and its OBX).
+    DiagnosticReport {
+        /// OBR-2, else ORC-2.
+        placer_order_number: Option<Identifier>,
+        /// OBR-3, else ORC-3.
+        filler_order_number: Option<Identifier>,
+        /// registered | partial | preliminary | final | amended | corrected | cancelled | entered-in-error | unknown.
+        status: String,
+        /// OBR-25 as sent.
+        status_code: Text,
+        /// OBR-4.
+        code: CodeableConcept,
+        /// OBR-24.
+        category: Vec<String>,
+        /// OBR-7.
+        effective_date_time: PhiText,
+        /// OBR-22.
+        issued: PhiText,
+        /// OBR-29: the report this one belongs to.
+        parent_filler_order_number: Option<Identifier>,
+        /// OBR-32, OBX-16, OBR-16 with roles.
+        performer: Vec<Practitioner>,
+        /// Specimens.
+        specimen: Vec<Specimen>,
+        /// Observations.
+        result: Vec<Observation>,
+        /// NTE-3 after the OBR.
+        note: Vec<Phi<String>>,
+    }
+}
+
+record! {
+    /// FHIR R4 Observation (OBX). Exactly one `value…` or `data_absent_reason`.
+    Observation {
+        /// OBX-3: the sender's code and LOINC where known.
+        code: CodeableConcept,
+        /// OBX-4.
+        sub_id: Text,
+        /// registered | preliminary | final | amended | corrected | cancelled | entered-in-error | unknown.
+        status: String,
+        /// NM, or SN with comparator.
+        value_quantity: Option<Quantity>,
+        /// CE, CWE, CNE.
+        value_codeable_concept: Option<CodeableConcept>,
+        /// ST, TX, FT.
+        value_string: PhiText,
+        /// SN low - high, NR.
+        value_range: Option<Range>,
+        /// SN a : b.
+        value_ratio: Option<Ratio>,
+        /// TS, DTM, DT.
+        value_date_time: PhiText,
+        /// TM.
+        value_time: Text,
+        /// ED, RP.
+        value_attachment: Option<Attachment>,
+        /// unknown | not-performed | error.
+        data_absent_reason: Text,
+        /// OBX-8, table 0078 codes.
+        interpretation: Vec<String>,
+        /// OBX-7 as sent.
+        reference_range: Text,
+        /// OBX-14, else OBR-7.
+        effective_date_time: PhiText,
+        /// OBX-17.
+        method: Option<CodeableConcept>,
+        /// NTE-3 after this OBX.
+        note: Vec<Phi<String>>,
+    }
+}
+
+record! {
+    /// FHIR R4 Quantity; the value is decimal text so that its precision survives.
+    Quantity {
+        /// < | <= | >= | >.
+        comparator: Text,
+        /// Decimal number as sent.
+        value: String,
+        /// Unit as sent.
+        unit: Text,
+        /// `http://unitsofmeasure.org` for UCUM.
+        system: Text,
+        /// Unit code.
+        code: Text,
+    }
+}
+
+record! {
+    /// FHIR R4 Range.
+    Range {
+        /// Low.
+        low: Option<Quantity>,
+        /// High.
+        high: Option<Quantity>,
+    }
+}
+
+record! {
+    /// FHIR R4 Ratio.
+    Ratio {
+        /// Numerator.
+        numerator: Quantity,
+        /// Denominator.
+        denominator: Quantity,
+    }
+}
+
+record! {
+    /// FHIR R4 Attachment: what it is; the bytes stay in the original.
+    Attachment {
+        /// MIME type or ED.3.
+        content_type: Text,
+        /// ED.2 or file name.
+        title: PhiText,
+        /// Bytes in the original.
+        size: i64,
+    }
+}
+
+record! {
+    /// FHIR R4 Specimen (SPM, OBR-15).
+    Specimen {
+        /// SPM-2, OBR-3.
+        identifier: Option<Identifier>,
+        /// SPM-4, OBR-15.
+        r#type: Option<CodeableConcept>,
+        /// SPM-17, OBR-7.
+        collected_date_time: PhiText,
+        /// SPM-18, OBR-14.
+        received_time: PhiText,
+    }
+}

@@ -1,0 +1,91 @@
+//! Reason codes: each permanent failure, each filter and each refusal has one, with a page in `docs/reasons/`.
+
+use std::fmt;
+
+/// A code that stays the same for ever; its page says cause and remedy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReasonCode(&'static str);
+
+impl ReasonCode {
+    /// The code's text.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl fmt::Debug for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl From<ReasonCode> for String {
+    fn from(code: ReasonCode) -> Self {
+        code.0.to_owned()
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$meta:meta])* $name:ident = $code:literal;)*) => {
+        $($(#[$meta])* pub const $name: ReasonCode = ReasonCode($code);)*
+        /// Every code.
+        pub const ALL: &[ReasonCode] = &[$($name),*];
+    };
+}
+
+reasons! {
+    /// No MSH, or one whose delimiters cannot be read.
+    UNREADABLE_HEADER = "ING-0001";
+    /// MSH-10 is empty.
+    NO_CONTROL_ID = "ING-0002";
+    /// A segment that the event demands is missing.
+    REQUIRED_SEGMENT_MISSING = "ING-0003";
+    /// The character set cannot be carried (UTF-16, UTF-32).
+    UNSUPPORTED_CHARSET = "ING-0004";
+    /// Larger than the feed allows.
+    TOO_LARGE = "ING-0005";
+    /// MSH-9 is empty or not of its form.
+    NO_MESSAGE_TYPE = "ING-0006";
+    /// The message could not be stored in time; the sender was told to repeat it.
+    STORAGE_UNAVAILABLE = "ING-0007";
+    /// A frame that is not MLLP.
+    MALFORMED_FRAME = "ING-0008";
+    /// MSH-11 or MSH-12 is not acceptable.
+    HEADER_NOT_ACCEPTED = "ING-0009";
+    /// A segment that the event demands has no patient identifier.
+    NO_PATIENT_IDENTIFIER = "ING-0010";
+    /// No mapping for this message type and event.
+    EVENT_NOT_MAPPED = "NRM-0001";
+    /// A batch; its messages are not split yet.
+    BATCH_NOT_SPLIT = "NRM-0002";
+    /// Nobody subscribes to the topics of its events.
+    NO_SUBSCRIBER = "TRK-0001";
+    /// No rule of the routing table matches.
+    NO_ROUTE = "LAB-0001";
+    /// The target refused the content (AE, CE).
+    TARGET_REFUSED = "LAB-0002";
+    /// The target is not, or no longer, configured.
+    TARGET_UNKNOWN = "LAB-0003";
+    /// Sent, and no answer came.
+    NO_ANSWER = "LAB-0004";
+    /// The target cannot be reached.
+    TARGET_UNREACHABLE = "LAB-0005";
+    /// The target refuses this type, event, version or processing id (AR, CR with 200 to 203).
+    TARGET_REFUSES_TYPE = "LAB-0006";
+    /// The target says that it cannot now (AR, CR without such a code; 206, 207).
+    TARGET_BUSY = "LAB-0007";
+    /// The answer is not an acknowledgement of what was sent (MSA-2).
+    ANSWER_MISMATCH = "LAB-0008";
+    /// A record that cannot be decoded.
+    UNDECODABLE = "KAF-0001";
+    /// The handler failed on this record (class `defect`).
+    HANDLER_DEFECT = "KAF-0002";
+    /// A record that its handler refused as invalid.
+    INVALID_RECORD = "KAF-0003";
+}
