@@ -148,7 +148,8 @@ pub fn main() -> ExitCode {
 
 impl Traffic {
     fn messages(&self) -> impl Iterator<Item = crate::generate::Generated> {
-        let config = GenerateConfig { bad_share: self.bad_share, ..GenerateConfig::new(self.seed, self.count) };
+        let config =
+            GenerateConfig { bad_share: self.bad_share, ..GenerateConfig::new(self.seed, self.count) };
         let feed = self.feed;
         Generator::new(config).filter(move |message| feed.is_none_or(|feed| feed == message.feed))
     }
@@ -267,7 +268,8 @@ async fn receive(args: ReceiveArgs) -> anyhow::Result<ExitCode> {
         // A receiver at the command line may run for days; hashes are enough for its history.
         keep_bytes: false,
     };
-    let receiver = Receiver::start(config).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let receiver =
+        Receiver::start(config).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     writeln!(std::io::stdout(), "receiving on {}", receiver.addr())?;
     if let Some(control) = receiver.control_addr() {
         writeln!(std::io::stdout(), "control on http://{control}")?;

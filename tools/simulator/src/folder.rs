@@ -38,7 +38,10 @@ pub struct ManifestEntry {
 ///
 /// # Errors
 /// When the folder or a file cannot be written.
-pub fn write(folder: &Path, messages: impl IntoIterator<Item = Generated>) -> anyhow::Result<Vec<ManifestEntry>> {
+pub fn write(
+    folder: &Path,
+    messages: impl IntoIterator<Item = Generated>,
+) -> anyhow::Result<Vec<ManifestEntry>> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut manifest = Vec::new();
     for (index, message) in messages.into_iter().enumerate() {
@@ -94,7 +97,8 @@ fn collect(path: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     }
     for entry in std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
         let entry = entry?.path();
-        let wanted = entry.extension().is_some_and(|e| e.eq_ignore_ascii_case("hl7") || e.eq_ignore_ascii_case("txt"));
+        let wanted =
+            entry.extension().is_some_and(|e| e.eq_ignore_ascii_case("hl7") || e.eq_ignore_ascii_case("txt"));
         if entry.is_dir() || wanted {
             collect(&entry, into)?;
         }
@@ -125,7 +129,8 @@ fn split_messages(bytes: &[u8]) -> Vec<Vec<u8>> {
         return vec![bytes.to_vec()];
     }
     let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
-    let is_batch = |segment: &[u8]| [&b"FHS"[..], b"BHS", b"BTS", b"FTS"].iter().any(|name| segment.starts_with(name));
+    let is_batch =
+        |segment: &[u8]| [&b"FHS"[..], b"BHS", b"BTS", b"FTS"].iter().any(|name| segment.starts_with(name));
     starts
         .iter()
         .zip(ends)

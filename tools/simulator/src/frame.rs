@@ -56,7 +56,11 @@ impl FrameReader {
                 return Err(FrameError::TooLong);
             }
             if from.read_buf(&mut self.buffer).await? == 0 {
-                return Err(if self.buffer.is_empty() { FrameError::Closed } else { FrameError::ClosedInside });
+                return Err(if self.buffer.is_empty() {
+                    FrameError::Closed
+                } else {
+                    FrameError::ClosedInside
+                });
             }
         }
     }
@@ -68,7 +72,9 @@ mod tests {
 
     #[tokio::test]
     async fn several_frames_in_one_read_and_one_frame_in_many() {
-        let stream = [b"junk".to_vec(), framed(b"one"), framed(b""), framed(b"th\x1cree"), b"\x0Bcut".to_vec()].concat();
+        let stream =
+            [b"junk".to_vec(), framed(b"one"), framed(b""), framed(b"th\x1cree"), b"\x0Bcut".to_vec()]
+                .concat();
         for chunk in 1..=stream.len() {
             let mut input = tokio_test_chunks(&stream, chunk);
             let mut reader = FrameReader::default();

@@ -20,7 +20,8 @@ impl<'a> Peek<'a> {
         if separator.is_ascii_alphanumeric() || matches!(separator, b'\r' | b'\n') {
             return None;
         }
-        let encoding = bytes[4..].split(|byte| *byte == separator || *byte == b'\r').next().unwrap_or_default();
+        let encoding =
+            bytes[4..].split(|byte| *byte == separator || *byte == b'\r').next().unwrap_or_default();
         let at = |index: usize, default: u8| encoding.get(index).copied().unwrap_or(default);
         Some(Self { bytes, separator, component: at(0, b'^'), repetition: at(1, b'~') })
     }
@@ -80,7 +81,8 @@ pub(crate) fn lossy(bytes: &[u8]) -> String {
 
 /// Where segments begin: at the start and after each CR or LF.
 pub(crate) fn segment_starts(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    let after = bytes.iter().enumerate().filter(|(_, byte)| matches!(byte, b'\r' | b'\n')).map(|(at, _)| at + 1);
+    let after =
+        bytes.iter().enumerate().filter(|(_, byte)| matches!(byte, b'\r' | b'\n')).map(|(at, _)| at + 1);
     std::iter::once(0).chain(after)
 }
 
@@ -90,7 +92,8 @@ mod tests {
 
     #[test]
     fn delimiters_come_from_the_message() {
-        let peek = Peek::new(b"MSH#*~\\$#A#B#C#D#1##ORU*R01#X7#P#2.5\rPID###77*9~88\rOBX##NM#####HH\r").unwrap();
+        let peek =
+            Peek::new(b"MSH#*~\\$#A#B#C#D#1##ORU*R01#X7#P#2.5\rPID###77*9~88\rOBX##NM#####HH\r").unwrap();
         assert_eq!(peek.control_id(), "X7");
         assert_eq!(peek.message_type(), "ORU^R01");
         assert_eq!(peek.component(peek.field("PID", 3), 1), b"77");
@@ -106,7 +109,10 @@ mod tests {
 
     #[test]
     fn batch_headers_and_byte_order_marks_are_passed_over() {
-        assert_eq!(Peek::new(b"\xEF\xBB\xBFFHS|^~\\&|\rBHS|^~\\&\rMSH|^~\\&|||||||A|9\r").unwrap().control_id(), "9");
+        assert_eq!(
+            Peek::new(b"\xEF\xBB\xBFFHS|^~\\&|\rBHS|^~\\&\rMSH|^~\\&|||||||A|9\r").unwrap().control_id(),
+            "9"
+        );
         assert!(Peek::new(b"PID|MSH|").is_none());
         assert!(Peek::new(b"").is_none());
         assert!(Peek::new(b"MSH").is_none());

@@ -154,7 +154,7 @@ pub(super) fn unrouted<'a>(patient: &Patient, at: PrimitiveDateTime, rng: &'a mu
     draft.pv1(patient);
     match kind.0 {
         "SIU" => {
-            draft.push(Segment::new("AIS").set(1, "1").set(3, "FU15^Follow-up 15 min^L").set(4, stamp(at)))
+            draft.push(Segment::new("AIS").set(1, "1").set(3, "FU15^Follow-up 15 min^L").set(4, stamp(at)));
         }
         "MDM" => {
             draft.push(

@@ -190,7 +190,7 @@ impl<'a> Draft<'a> {
             self.body.push(Segment::new("PV1").set(1, "1").set(2, "N"));
             return;
         };
-        let bed = |bed: &super::hospital::Bed| format!("{}^{}^{}^GENHOSP", bed.ward, bed.room, bed.bed);
+        let bed = |bed: &super::hospital::Bed| format!("{}^{}^{}^GENHOSP", bed.ward, bed.room, bed.place);
         let visit = self.phi(&stay.visit);
         let mut pv1 = Segment::new("PV1")
             .set(1, "1")

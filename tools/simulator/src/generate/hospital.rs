@@ -77,7 +77,7 @@ pub(super) struct Stay {
 pub(super) struct Bed {
     pub(super) ward: &'static str,
     pub(super) room: u64,
-    pub(super) bed: &'static str,
+    pub(super) place: &'static str,
 }
 
 impl Bed {
@@ -85,7 +85,7 @@ impl Bed {
         Self {
             ward: rng.pick(names::WARD),
             room: rng.between(100, 699),
-            bed: rng.pick(&["A", "B", "1", "2"]),
+            place: rng.pick(&["A", "B", "1", "2"]),
         }
     }
 }

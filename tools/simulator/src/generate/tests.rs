@@ -152,6 +152,7 @@ fn a_repeat_has_the_bytes_of_its_original_and_control_ids_are_otherwise_unique()
 
 #[test]
 fn stays_are_coherent() {
+    let number = |visit: &str| visit.split('^').next().map(str::to_owned);
     let mut present: HashMap<String, String> = HashMap::new();
     for message in many().into_iter().filter(|m| !m.repeat && m.message_type.starts_with("ADT^A0")) {
         let visit = segments(&message).iter().find(|s| s.starts_with("PV1")).map(|s| field(s, 19).to_owned());
@@ -160,14 +161,11 @@ fn stays_are_coherent() {
                 assert!(present.insert(message.mrn, visit).is_none(), "admitted while present");
             }
             ("A03", Some(visit)) => {
-                assert_eq!(number(&visit), number(&present.remove(&message.mrn).unwrap()))
+                assert_eq!(number(&visit), number(&present.remove(&message.mrn).unwrap()));
             }
             ("A02" | "A08", Some(visit)) => assert_eq!(number(&visit), number(&present[&message.mrn])),
             (trigger, visit) => panic!("{trigger} without a visit number: {visit:?}"),
         }
-    }
-    fn number(visit: &str) -> &str {
-        visit.split('^').next().unwrap_or("")
     }
 }
 

@@ -102,7 +102,12 @@ impl Condition {
 
     /// Messages in which this field, or its first component, has this value: `("OBX", 8, "HH")`.
     pub fn field(segment: impl Into<String>, field: usize, value: impl Into<String>) -> Self {
-        Self { segment: Some(segment.into()), field: Some(field), value: Some(value.into()), ..Self::default() }
+        Self {
+            segment: Some(segment.into()),
+            field: Some(field),
+            value: Some(value.into()),
+            ..Self::default()
+        }
     }
 
     /// Messages containing this text.
@@ -121,11 +126,13 @@ impl Condition {
         let Some(value) = self.value.as_deref().map(str::as_bytes) else {
             return message.segments().any(|segment| segment.starts_with(name.as_bytes()));
         };
-        message.segments().filter(|segment| segment.starts_with(name.as_bytes())).any(|segment| match self.field {
-            None => contains(segment, value),
-            Some(number) => {
-                let field = message.field_of(segment, number);
-                field == value || message.component(field, 1) == value
+        message.segments().filter(|segment| segment.starts_with(name.as_bytes())).any(|segment| {
+            match self.field {
+                None => contains(segment, value),
+                Some(number) => {
+                    let field = message.field_of(segment, number);
+                    field == value || message.component(field, 1) == value
+                }
             }
         })
     }
@@ -276,7 +283,8 @@ mod tests {
 
     #[test]
     fn counts_are_kept() {
-        let behaviour = Behaviour::accept().rule(Rule::next(1, Action::Garbage)).rule(Rule::every(3, Action::Silence));
+        let behaviour =
+            Behaviour::accept().rule(Rule::next(1, Action::Garbage)).rule(Rule::every(3, Action::Silence));
         let mut script = Script::new(behaviour);
         let actions: Vec<_> = (0..7).map(|_| decide(&mut script, VISIT)).collect();
         let (a, s) = (Action::Accept, Action::Silence);

@@ -69,5 +69,8 @@ async fn down(State(core): State<Arc<Core>>) -> StatusCode {
 }
 
 async fn up(State(core): State<Arc<Core>>) -> Result<StatusCode, (StatusCode, String)> {
-    core.up().await.map(|()| StatusCode::NO_CONTENT).map_err(|error| (StatusCode::CONFLICT, error.to_string()))
+    core.up()
+        .await
+        .map(|()| StatusCode::NO_CONTENT)
+        .map_err(|error| (StatusCode::CONFLICT, error.to_string()))
 }

@@ -175,7 +175,9 @@ impl Ledger {
             Action::Silence | Action::CloseAfterRead => None,
             Action::Garbage => Some(b"\xFF\xFEnot an acknowledgement".to_vec()),
             Action::WrongControlId => Some(acknowledgement(peek, "AA", b"NOT-YOURS", None, number, now)),
-            Action::Accept | Action::Slow { .. } | Action::Error { .. } | Action::Reject { .. } if original.is_some() => {
+            Action::Accept | Action::Slow { .. } | Action::Error { .. } | Action::Reject { .. }
+                if original.is_some() =>
+            {
                 original.map(|known| known.ack.clone())
             }
             Action::Accept | Action::Slow { .. } => Some(new("AA", None)),
@@ -224,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_refused_message_was_not_taken() {
-        let mut ledger = Ledger::new(Behaviour::accept().rule(Rule::next(1, Action::Reject { code: 207 })), true, true);
+        let mut ledger =
+            Ledger::new(Behaviour::accept().rule(Rule::next(1, Action::Reject { code: 207 })), true, true);
         ledger.receive(message("1"), 1, NOW);
         assert_eq!((ledger.stats.taken, ledger.history[0].taken), (0, false));
         ledger.receive(message("1"), 1, NOW);

@@ -53,7 +53,12 @@ impl Lane {
         records
     }
 
-    async fn deliver(&self, index: usize, message: &Outgoing, connection: &mut Option<Connection>) -> MessageRecord {
+    async fn deliver(
+        &self,
+        index: usize,
+        message: &Outgoing,
+        connection: &mut Option<Connection>,
+    ) -> MessageRecord {
         let mut record = MessageRecord {
             index,
             control_id: message.control_id.clone(),
@@ -73,7 +78,8 @@ impl Lane {
             let Some(answer) = self.cancel.run_until_cancelled(attempt).await else { break };
             match answer {
                 Answer::Ack { code, again: false } => {
-                    record.fate = if matches!(code.as_str(), "AA" | "CA") { Fate::Accepted } else { Fate::Refused };
+                    record.fate =
+                        if matches!(code.as_str(), "AA" | "CA") { Fate::Accepted } else { Fate::Refused };
                     record.ack = Some(code);
                     return record;
                 }
@@ -112,8 +118,13 @@ impl Lane {
         };
         self.progress.attempt(!record.attempts.is_empty());
         let sent = Instant::now();
-        record.attempts.push(Attempt { at: sent - self.started, took: Duration::ZERO, result: "unanswered".to_owned() });
-        let answer = match timeout(self.config.ack_timeout, exchange(open, frame, &message.control_id)).await {
+        record.attempts.push(Attempt {
+            at: sent - self.started,
+            took: Duration::ZERO,
+            result: "unanswered".to_owned(),
+        });
+        let answer = match timeout(self.config.ack_timeout, exchange(open, frame, &message.control_id)).await
+        {
             Ok(answer) => answer,
             Err(_) => Answer::Lost("timeout"),
         };

@@ -25,6 +25,11 @@ impl Outgoing {
         Self { control_id, bytes, source: None, patient }
     }
 
+    /// False for bytes without an MSH segment: no receiver can answer those, so they end as given up or refused.
+    pub fn is_hl7(&self) -> bool {
+        Peek::new(&self.bytes).is_some()
+    }
+
     /// With the name of the file it came from.
     #[must_use]
     pub fn from_file(self, name: impl Into<String>) -> Self {
@@ -45,7 +50,9 @@ impl From<Generated> for Outgoing {
 
 /// FNV-1a, 64 bit: the same patient takes the same connection in every run.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+    bytes
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
 }
 
 #[cfg(test)]
