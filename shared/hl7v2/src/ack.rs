@@ -227,7 +227,7 @@ pub struct Ack<'a> {
     pub code: AckCode,
     /// MSH-10 of the acknowledgement itself.
     pub control_id: &'a str,
-    /// MSH-7 of the acknowledgement, as HL7 text; see `Dtm`.
+    /// MSH-7 of the acknowledgement, as HL7 text; see [`Dtm`](crate::Dtm).
     pub timestamp: &'a str,
     /// ERR segments.
     pub errors: &'a [AckError<'a>],

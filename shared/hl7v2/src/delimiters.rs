@@ -41,8 +41,9 @@ impl Delimiters {
     /// # Errors
     /// See [`ParseErrorReason`]; the offset counts from MSH-1 at 0.
     pub fn new(field: u8, encoding_characters: &[u8]) -> Result<Self, ParseError> {
-        let all = [field].into_iter().chain(encoding_characters.iter().copied());
-        if let Some(offset) = all.clone().position(|byte| !byte.is_ascii_punctuation()) {
+        let mut all = [field].into_iter().chain(encoding_characters.iter().copied());
+        // A quotation mark could not be told from the null value `""`.
+        if let Some(offset) = all.position(|byte| !byte.is_ascii_punctuation() || byte == b'"') {
             return Err(ParseError::new(ParseErrorReason::InvalidDelimiter, offset));
         }
         let mut found = Self { field, ..Self::default() };
@@ -141,6 +142,7 @@ mod tests {
         assert_eq!(reason(b'|', b""), Some(ParseErrorReason::EncodingCharacterCount));
         assert_eq!(reason(b'|', b"^~\\&#@"), Some(ParseErrorReason::EncodingCharacterCount));
         assert_eq!(reason(b'A', b"^~\\&"), Some(ParseErrorReason::InvalidDelimiter));
+        assert_eq!(reason(b'"', b"^~\\&"), Some(ParseErrorReason::InvalidDelimiter));
         assert_eq!(reason(b'|', b"^~\\\r"), Some(ParseErrorReason::InvalidDelimiter));
         assert_eq!(reason(b'|', b"^~\xa7&"), Some(ParseErrorReason::InvalidDelimiter));
         assert_eq!(reason(b'|', b"^^\\&"), Some(ParseErrorReason::DuplicateDelimiter));

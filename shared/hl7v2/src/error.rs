@@ -37,8 +37,9 @@ pub enum ParseErrorReason {
     /// The input ends inside MSH-1 or MSH-2.
     #[error("the MSH segment ends before its delimiters")]
     TruncatedMsh,
-    /// MSH-1 or a character of MSH-2 is alphanumeric, blank, a control character or not ASCII.
-    #[error("a delimiter is alphanumeric, blank, a control character or not ASCII")]
+    /// MSH-1 or a character of MSH-2 is alphanumeric, blank, a quotation mark, a control character or not
+    /// ASCII.
+    #[error("a delimiter is not an ASCII punctuation character")]
     InvalidDelimiter,
     /// The same character stands for two delimiters (defaults of missing ones included).
     #[error("the same character is used for two delimiters")]

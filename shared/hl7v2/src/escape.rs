@@ -174,8 +174,11 @@ fn formatting_command(command: &[u8]) -> Option<(&[u8], usize)> {
         && digits.len() <= 2
         && digits.iter().all(u8::is_ascii_digit)
         && (numbered || number.is_empty());
-    let count = digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit.wrapping_sub(b'0')));
-    valid.then_some((name, if digits.is_empty() { 1 } else { count }))
+    if !valid {
+        return None;
+    }
+    let count = digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'));
+    Some((name, if digits.is_empty() { 1 } else { count }))
 }
 
 fn resolve_formatting(body: &[u8], result: &mut Vec<u8>) -> Resolved {

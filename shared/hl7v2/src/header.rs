@@ -82,7 +82,7 @@ impl<'a> Header<'a> {
         self.offset
     }
 
-    /// MSH-`number`, from 1: MSH-1 is the separator itself, MSH-2 the encoding characters. Fields past MSH-26 are
+    /// MSH-`number`, from 1: MSH-1 is the separator itself, MSH-2 the encoding characters. Fields past MSH-27 are
     /// only found through [`Message`](crate::Message).
     pub fn field(&self, number: usize) -> Field<'a> {
         let literal = matches!(number, 1 | 2);
@@ -118,7 +118,7 @@ impl<'a> Header<'a> {
         self.field(6)
     }
 
-    /// MSH-7.1, the time of the message, raw; read it with `Dtm::parse`.
+    /// MSH-7.1, the time of the message, raw; read it with [`Dtm::parse`](crate::Dtm::parse).
     pub fn timestamp(&self) -> &'a [u8] {
         self.field(7).component(1).raw()
     }

@@ -9,20 +9,29 @@
 
 pub mod ack;
 pub mod batch;
+mod builder;
 pub mod charset;
 mod delimiters;
+mod dtm;
+pub mod edit;
 mod error;
 pub mod escape;
 mod header;
+mod index;
+mod message;
 pub mod mllp;
 mod path;
 mod version;
 mod view;
 
+pub use builder::{BuildError, MessageBuilder};
 pub use charset::Charset;
 pub use delimiters::Delimiters;
+pub use dtm::{Dtm, Precision};
 pub use error::{ParseError, ParseErrorReason};
 pub use header::{AckCondition, Header};
+pub use index::{Index, Warning, WarningKind};
+pub use message::{Message, Segment};
 pub use path::{Path, PathError};
 pub use version::Version;
 pub use view::{Component, Field, Repetition, State, Subcomponent};

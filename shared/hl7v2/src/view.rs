@@ -110,17 +110,6 @@ macro_rules! view {
                     Cow::Owned(bytes) => Cow::Owned(charset.decode(&bytes).into_owned()),
                 })
             }
-
-            fn parts(&self, separator: u8) -> Parts<'a> {
-                Parts {
-                    rest: (!self.raw.is_empty()).then_some(self.raw),
-                    separator: (!self.literal).then_some(separator),
-                }
-            }
-
-            fn part(&self, separator: u8, number: usize) -> &'a [u8] {
-                number.checked_sub(1).and_then(|index| self.parts(separator).nth(index)).unwrap_or_default()
-            }
         }
 
         impl fmt::Debug for $name<'_> {
@@ -152,12 +141,14 @@ impl<'a> Field<'a> {
     /// The repetitions in order; none when the field is absent.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'a>> + Clone + use<'a> {
         let (delimiters, literal) = (self.delimiters, self.literal);
-        self.parts(delimiters.repetition).map(move |raw| Repetition::new(raw, delimiters, literal))
+        parts(self.raw, literal, delimiters.repetition)
+            .map(move |raw| Repetition::new(raw, delimiters, literal))
     }
 
     /// Repetition `number`, from 1; absent when there is none.
     pub fn repetition(&self, number: usize) -> Repetition<'a> {
-        Repetition::new(self.part(self.delimiters.repetition, number), self.delimiters, self.literal)
+        let raw = part(self.raw, self.literal, self.delimiters.repetition, number);
+        Repetition::new(raw, self.delimiters, self.literal)
     }
 
     /// Component `number`, from 1, of the first repetition.
@@ -170,12 +161,14 @@ impl<'a> Repetition<'a> {
     /// The components in order; none when the repetition is absent.
     pub fn components(&self) -> impl Iterator<Item = Component<'a>> + Clone + use<'a> {
         let (delimiters, literal) = (self.delimiters, self.literal);
-        self.parts(delimiters.component).map(move |raw| Component::new(raw, delimiters, literal))
+        parts(self.raw, literal, delimiters.component)
+            .map(move |raw| Component::new(raw, delimiters, literal))
     }
 
     /// Component `number`, from 1; absent when there is none.
     pub fn component(&self, number: usize) -> Component<'a> {
-        Component::new(self.part(self.delimiters.component, number), self.delimiters, self.literal)
+        let raw = part(self.raw, self.literal, self.delimiters.component, number);
+        Component::new(raw, self.delimiters, self.literal)
     }
 }
 
@@ -183,13 +176,24 @@ impl<'a> Component<'a> {
     /// The subcomponents in order; none when the component is absent.
     pub fn subcomponents(&self) -> impl Iterator<Item = Subcomponent<'a>> + Clone + use<'a> {
         let (delimiters, literal) = (self.delimiters, self.literal);
-        self.parts(delimiters.subcomponent).map(move |raw| Subcomponent::new(raw, delimiters, literal))
+        parts(self.raw, literal, delimiters.subcomponent)
+            .map(move |raw| Subcomponent::new(raw, delimiters, literal))
     }
 
     /// Subcomponent `number`, from 1; absent when there is none.
     pub fn subcomponent(&self, number: usize) -> Subcomponent<'a> {
-        Subcomponent::new(self.part(self.delimiters.subcomponent, number), self.delimiters, self.literal)
+        let raw = part(self.raw, self.literal, self.delimiters.subcomponent, number);
+        Subcomponent::new(raw, self.delimiters, self.literal)
     }
+}
+
+fn parts(raw: &[u8], literal: bool, separator: u8) -> Parts<'_> {
+    Parts { rest: (!raw.is_empty()).then_some(raw), separator: (!literal).then_some(separator) }
+}
+
+/// Part `number`, from 1.
+fn part(raw: &[u8], literal: bool, separator: u8, number: usize) -> &[u8] {
+    number.checked_sub(1).and_then(|index| parts(raw, literal, separator).nth(index)).unwrap_or_default()
 }
 
 #[derive(Clone)]
