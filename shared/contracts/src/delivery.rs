@@ -7,12 +7,13 @@ use crate::{
     avro::record_of,
     bytes_text,
     ids::{EventId, MessageId},
+    symbol,
 };
 
 type Text = Option<String>;
 
 /// Outcome of a line, in the rank order of the join. The discriminants are stored: never renumber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[repr(u8)]
 pub enum Outcome {
@@ -20,7 +21,8 @@ pub enum Outcome {
     Expected = 0,
     /// A try failed before anything was sent.
     Attempted = 1,
-    /// Sent, no answer: it may have arrived.
+    /// Sent, no answer: it may have arrived. Also what a newer writer's outcome reads as: never final.
+    #[default]
     Unknown = 2,
     /// The receiver stored it (commit ACK, HTTP 202).
     Accepted = 3,
@@ -39,10 +41,11 @@ pub enum Outcome {
 }
 
 /// Whether a consumer still confirms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SubscriptionState {
-    /// It confirms.
+    /// It confirms. Also what a newer writer's state reads as: rather a line too many than one too few.
+    #[default]
     Active,
     /// It no longer does.
     Retired,
@@ -63,13 +66,14 @@ pub struct Subscription {
     /// Service version.
     pub version: String,
     /// Whether it still confirms.
+    #[serde(deserialize_with = "symbol::or_default")]
     pub state: SubscriptionState,
     /// When it was declared.
     pub at: Timestamp,
 }
 record_of!(Subscription, "delivery.subscription.v1");
 
-/// What a manifest accounts for.
+/// What a manifest accounts for. A stage that is not known cannot be read: guessing one would close lines wrongly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ManifestStage {
@@ -156,6 +160,7 @@ pub struct Receipt {
     /// Consumer group, or target.
     pub destination: String,
     /// Outcome.
+    #[serde(deserialize_with = "symbol::or_default")]
     pub outcome: Outcome,
     /// Attempt, from 1.
     pub attempt: i32,
@@ -177,10 +182,11 @@ pub struct Receipt {
 record_of!(Receipt, "delivery.receipt.v1");
 
 /// State of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MessageState {
-    /// Lines, or the manifest itself, are still to come.
+    /// Lines, or the manifest itself, are still to come. Also what a newer writer's state reads as.
+    #[default]
     Open,
     /// Every line is confirmed, filtered or superseded.
     Delivered,
@@ -207,6 +213,7 @@ pub struct StatusLine {
     /// Consumer group, or target.
     pub destination: String,
     /// Outcome.
+    #[serde(deserialize_with = "symbol::or_default")]
     pub outcome: Outcome,
     /// Attempts so far.
     pub attempts: i32,
@@ -233,6 +240,7 @@ pub struct Status {
     #[serde(default)]
     pub control_id: Text,
     /// State.
+    #[serde(deserialize_with = "symbol::or_default")]
     pub state: MessageState,
     /// Reason of the state.
     #[serde(default)]

@@ -2,15 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Body, MessageId, Timestamp, avro::record_of, bytes_text};
+use crate::{Body, MessageId, Timestamp, avro::record_of, bytes_text, symbol};
 
 type Text = Option<String>;
 
 /// How a message came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Protocol {
     /// Written by a version that knows more than this one.
+    #[default]
     Unknown,
     /// HL7 v2 over MLLP.
     Mllp,
@@ -33,6 +34,7 @@ macro_rules! inbound {
             /// Feed by configuration.
             pub feed: String,
             /// How it came in.
+            #[serde(deserialize_with = "symbol::or_default")]
             pub protocol: Protocol,
             /// MSH-3.1.
             #[serde(default)]

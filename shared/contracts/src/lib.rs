@@ -19,6 +19,7 @@ pub mod inbound;
 pub mod lab;
 pub mod phi;
 pub mod reason;
+mod symbol;
 pub mod timestamp;
 pub mod topics;
 
