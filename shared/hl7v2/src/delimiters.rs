@@ -46,19 +46,15 @@ impl Delimiters {
         if let Some(offset) = all.position(|byte| !byte.is_ascii_punctuation() || byte == b'"') {
             return Err(ParseError::new(ParseErrorReason::InvalidDelimiter, offset));
         }
-        let mut found = Self { field, ..Self::default() };
-        match *encoding_characters {
-            [c, r] => (found.component, found.repetition) = (c, r),
-            [c, r, e] => (found.component, found.repetition, found.escape) = (c, r, e),
-            [c, r, e, s] => {
-                (found.component, found.repetition, found.escape, found.subcomponent) = (c, r, e, s);
-            }
-            [c, r, e, s, t] => {
-                (found.component, found.repetition, found.escape, found.subcomponent) = (c, r, e, s);
-                found.truncation = Some(t);
-            }
-            _ => return Err(ParseError::new(ParseErrorReason::EncodingCharacterCount, 1)),
+        if !(2..=5).contains(&encoding_characters.len()) {
+            return Err(ParseError::new(ParseErrorReason::EncodingCharacterCount, 1));
         }
+        let mut found = Self { field, ..Self::default() };
+        found.component = encoding_characters[0];
+        found.repetition = encoding_characters[1];
+        found.escape = *encoding_characters.get(2).unwrap_or(&found.escape);
+        found.subcomponent = *encoding_characters.get(3).unwrap_or(&found.subcomponent);
+        found.truncation = encoding_characters.get(4).copied();
         found.declared = encoding_characters.len() as u8;
         let mut seen = 0_u128;
         for (offset, byte) in found.all().into_iter().flatten().enumerate() {
@@ -105,7 +101,7 @@ impl Delimiters {
         self.all().into_iter().flatten().skip(1).take(usize::from(self.declared))
     }
 
-    fn all(&self) -> [Option<u8>; 6] {
+    fn all(self) -> [Option<u8>; 6] {
         [
             Some(self.field),
             Some(self.component),

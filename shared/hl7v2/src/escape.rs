@@ -33,7 +33,7 @@ pub fn unescape<'a>(value: &'a [u8], delimiters: &Delimiters, formatting: Format
             result.extend_from_slice(rest);
             break;
         };
-        let resolved = resolve(&rest[1..end], delimiters, formatting, &mut result);
+        let resolved = resolve(&rest[1..end], *delimiters, formatting, &mut result);
         match resolved {
             Resolved::Done => changed = true,
             Resolved::Kept => result.extend_from_slice(&rest[..=end]),
@@ -57,7 +57,7 @@ pub fn unescape<'a>(value: &'a [u8], delimiters: &Delimiters, formatting: Format
 /// Carriage return, line feed and the MLLP block characters become `\X0D\` and so on, because no receiver could read
 /// them in place.
 pub fn escape<'a>(value: &'a [u8], delimiters: &Delimiters, formatting: Formatting) -> Cow<'a, [u8]> {
-    let Some(first) = value.iter().position(|byte| code(*byte, delimiters).is_some()) else {
+    let Some(first) = value.iter().position(|byte| code(*byte, *delimiters).is_some()) else {
         return Cow::Borrowed(value);
     };
     let mut result = Vec::with_capacity(value.len() + 16);
@@ -66,13 +66,13 @@ pub fn escape<'a>(value: &'a [u8], delimiters: &Delimiters, formatting: Formatti
     while let Some(byte) = value.get(at) {
         if *byte == delimiters.escape
             && formatting == Formatting::Keep
-            && let Some(length) = kept_sequence(&value[at..], delimiters)
+            && let Some(length) = kept_sequence(&value[at..], *delimiters)
         {
             result.extend_from_slice(&value[at..at + length]);
             at += length;
             continue;
         }
-        match code(*byte, delimiters) {
+        match code(*byte, *delimiters) {
             None => result.push(*byte),
             Some(code) => {
                 result.push(delimiters.escape);
@@ -85,7 +85,7 @@ pub fn escape<'a>(value: &'a [u8], delimiters: &Delimiters, formatting: Formatti
     Cow::Owned(result)
 }
 
-fn code(byte: u8, delimiters: &Delimiters) -> Option<&'static [u8]> {
+fn code(byte: u8, delimiters: Delimiters) -> Option<&'static [u8]> {
     Some(match byte {
         b'\r' => b"X0D",
         b'\n' => b"X0A",
@@ -102,7 +102,7 @@ fn code(byte: u8, delimiters: &Delimiters) -> Option<&'static [u8]> {
 }
 
 /// Length of the sequence at the start of `value` that reading with [`Formatting::Keep`] would keep.
-fn kept_sequence(value: &[u8], delimiters: &Delimiters) -> Option<usize> {
+fn kept_sequence(value: &[u8], delimiters: Delimiters) -> Option<usize> {
     let end = memchr(delimiters.escape, &value[1..])? + 1;
     let body = &value[1..end];
     // A delimiter in it (`.` and `+` may be one) would be split by a receiver.
@@ -116,7 +116,7 @@ enum Resolved {
     Unknown,
 }
 
-fn resolve(body: &[u8], delimiters: &Delimiters, formatting: Formatting, result: &mut Vec<u8>) -> Resolved {
+fn resolve(body: &[u8], delimiters: Delimiters, formatting: Formatting, result: &mut Vec<u8>) -> Resolved {
     let delimiter = match body {
         b"F" => delimiters.field,
         b"S" => delimiters.component,
@@ -137,7 +137,8 @@ fn resolve(body: &[u8], delimiters: &Delimiters, formatting: Formatting, result:
 }
 
 fn resolve_hex(digits: &[u8], result: &mut Vec<u8>) -> Resolved {
-    let valid = !digits.is_empty() && digits.len() % 2 == 0 && digits.iter().all(u8::is_ascii_hexdigit);
+    let valid =
+        !digits.is_empty() && digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit);
     if !valid {
         return Resolved::Unknown;
     }

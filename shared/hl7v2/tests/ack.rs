@@ -1,5 +1,7 @@
 //! Acknowledgements, written and read.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use waybill_hl7v2::ack::{self, Ack, AckCode, AckError, AckReadError, ErrorCode, ErrorView, Severity};
 use waybill_hl7v2::{Delimiters, Header, path};
 

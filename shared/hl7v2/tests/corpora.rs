@@ -1,5 +1,7 @@
 //! Every public sample message is read right or refused with a reason.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests, one of which says what it skips")]
+
 use std::collections::BTreeMap;
 
 use waybill_hl7v2::ack::{self, Ack, AckCode};
@@ -7,6 +9,8 @@ use waybill_hl7v2::{Header, Index, Message, ParseErrorReason, batch, edit, path}
 
 #[path = "support/corpora.rs"]
 mod corpora;
+#[path = "support/exercise.rs"]
+mod exercise;
 
 /// The messages of a file: the file itself, or for a batch what starts with MSH.
 fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
@@ -127,5 +131,34 @@ fn every_sample_message_is_read_right_or_refused_with_a_reason() {
     if !files.is_empty() {
         let refusals: usize = refused.values().map(Vec::len).sum();
         assert!(read > 400 && five > 100 && refusals * 10 < read);
+    }
+}
+
+/// Damage as it happens on the way: cut off, a byte changed, a piece left out. The same on every run.
+#[test]
+fn damaged_sample_messages_never_panic() {
+    const DAMAGE: &[u8] = b"|^~\\&#\r\n\"\0\x0b\x1c\xff";
+    let mut state = 0x2545_f491_u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit.max(1)
+    };
+    for (_, bytes) in corpora::hl7v2_files().iter().filter(|(_, bytes)| bytes.len() < 20_000) {
+        for _ in 0..4 {
+            let mut damaged = bytes.clone();
+            for _ in 0..below(6) {
+                let at = below(damaged.len());
+                if let Some(byte) = damaged.get_mut(at) {
+                    *byte = DAMAGE[below(DAMAGE.len())];
+                }
+            }
+            let (one, two) = (below(damaged.len()), below(damaged.len()));
+            match below(3) {
+                0 => damaged.truncate(one),
+                1 => drop(damaged.drain(one.min(two)..one.max(two))),
+                _ => {}
+            }
+            exercise::exercise(&damaged);
+        }
     }
 }

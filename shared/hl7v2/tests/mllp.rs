@@ -1,5 +1,7 @@
 //! The MLLP codec on every split of a stream, and on streams that no sender should send.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tokio_util::codec::{Decoder, Encoder};

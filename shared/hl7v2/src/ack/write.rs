@@ -83,7 +83,7 @@ impl Ack<'_> {
     }
 
     fn write(&self, origin: &Origin<'_>) -> Vec<u8> {
-        let delimiters = &origin.delimiters;
+        let delimiters = origin.delimiters;
         let text = |value: &str| encode(value, origin);
         let mut message = b"MSH".to_vec();
         let mut kind = b"ACK".to_vec();
@@ -135,7 +135,7 @@ impl Ack<'_> {
 
 /// Version 2.5 and later: ERR-2 location, ERR-3 code, ERR-4 severity, ERR-8 text.
 fn put_err(message: &mut Vec<u8>, error: &AckError<'_>, origin: &Origin<'_>) {
-    let delimiters = &origin.delimiters;
+    let delimiters = origin.delimiters;
     let location = error.location.map(|path| erl(path, delimiters)).unwrap_or_default();
     let code = coded(error, delimiters.component);
     let text = error.user_text.map(|text| encode(text, origin)).unwrap_or_default();
@@ -145,7 +145,7 @@ fn put_err(message: &mut Vec<u8>, error: &AckError<'_>, origin: &Origin<'_>) {
 
 /// Before 2.5: ERR-1, segment ^ sequence ^ field ^ code & text & system.
 fn put_eld(message: &mut Vec<u8>, error: &AckError<'_>, origin: &Origin<'_>) {
-    let delimiters = &origin.delimiters;
+    let delimiters = origin.delimiters;
     let mut eld = Vec::new();
     if let Some(path) = error.location {
         eld.extend_from_slice(&path.segment);
@@ -168,7 +168,7 @@ fn coded(error: &AckError<'_>, separator: u8) -> Vec<u8> {
 }
 
 /// ERL: segment ^ occurrence ^ field ^ repetition ^ component ^ subcomponent.
-fn erl(path: Path, delimiters: &Delimiters) -> Vec<u8> {
+fn erl(path: Path, delimiters: Delimiters) -> Vec<u8> {
     let mut location = path.segment.to_vec();
     let repetition = if path.field > 0 { path.repetition.max(1) } else { 0 };
     for number in [path.occurrence.max(1), path.field, repetition, path.component, path.subcomponent] {
@@ -191,7 +191,7 @@ fn encode(text: &str, origin: &Origin<'_>) -> Vec<u8> {
 }
 
 /// Writes the fields that follow a segment's name, without empty ones at the end.
-fn put_fields(message: &mut Vec<u8>, fields: &[&[u8]], delimiters: &Delimiters) {
+fn put_fields(message: &mut Vec<u8>, fields: &[&[u8]], delimiters: Delimiters) {
     let used = fields.iter().rposition(|field| !field.is_empty()).map_or(0, |last| last + 1);
     for field in &fields[..used] {
         message.push(delimiters.field);
