@@ -88,4 +88,16 @@ reasons! {
     HANDLER_DEFECT = "KAF-0002";
     /// A record that its handler refused as invalid.
     INVALID_RECORD = "KAF-0003";
+    /// Kafka does not answer, or does not take records now.
+    BROKER_UNAVAILABLE = "KAF-0004";
+    /// Kafka refuses: the topic is missing, or this service may not use it.
+    BROKER_REFUSES = "KAF-0005";
+    /// The broker does not take this record (too large).
+    RECORD_REFUSED = "KAF-0006";
+    /// The schema registry does not answer.
+    REGISTRY_UNAVAILABLE = "KAF-0007";
+    /// The schema is not registered, or the registry refuses this service.
+    SCHEMA_NOT_REGISTERED = "KAF-0008";
+    /// The value names a schema that the registry does not know.
+    SCHEMA_UNKNOWN = "KAF-0009";
 }

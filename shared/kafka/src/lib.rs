@@ -1,0 +1,33 @@
+//! Kafka and the schema registry: the only crate that knows rdkafka and schema_registry_converter.
+//!
+//! - [`Producer`]: idempotent, `acks=all`, groups of records acknowledged together.
+//! - [`run_keyed`]: one record at a time per key, offsets in Kafka; an offset is done when its outputs are acknowledged.
+//! - [`run_batch`]: batches, offsets in the handler's own transaction.
+//! - [`Registry`], [`Codec`], [`Encoder`]: Avro in the Confluent wire format.
+//! - [`dead_letter`]: what a dead letter's headers say. [`admin`]: topics. [`read_all`]: for tools and tests.
+//!
+//! No rdkafka type appears in a public signature.
+
+mod batch;
+mod codec;
+mod config;
+mod error;
+mod handler;
+mod keyed;
+mod out;
+mod probe;
+mod producer;
+mod record;
+mod registry;
+
+pub use batch::run_batch;
+pub use codec::{Codec, Encoder};
+pub use config::{Compression, KafkaConfig, Protocol, RegistryConfig, SaslMechanism, Security};
+pub use error::{CodecError, KafkaError, ProduceError};
+pub use handler::{Batch, BatchHandler, BatchOptions, HandlerError, KeyedHandler, KeyedOptions, Position};
+pub use keyed::run_keyed;
+pub use out::OutRecord;
+pub use probe::{NoProbe, Probe};
+pub use producer::{Delivery, Producer, ProducerOptions};
+pub use record::{InRecord, TopicPartition};
+pub use registry::{Registry, RegistryError, SchemaId};
