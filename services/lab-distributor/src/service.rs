@@ -1,0 +1,150 @@
+//! Wires the roles to their loops.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use waybill_contracts::{
+    EventHeaders, MessageId, Namespace, Record, Timestamp, TopicName,
+    delivery::{Manifest, Receipt, Subscription, SubscriptionState},
+    lab::LabResult,
+    topics,
+};
+use waybill_kafka::{
+    Codec, KeyedHandler, KeyedOptions, OutRecord, Producer, ProducerOptions, Registry, RegistryError, admin, run_keyed,
+};
+use waybill_runtime::{Context, kafka};
+
+use crate::{
+    config::{Config, Role},
+    deliver::Deliver,
+    receipts::Receipts,
+    route::{self, GROUP},
+    route_handler::{Encoders, RouteHandler},
+    routing::RoutingTable,
+};
+
+/// Bound of the last flush; the drain deadline of the process is longer.
+const FLUSH: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(context: Context<Config>) -> anyhow::Result<()> {
+    let config = Arc::clone(&context.config);
+    let table = Arc::new(config.routing_table()?);
+    let namespace = config.kafka.namespace()?;
+    let producer =
+        Producer::start(&config.kafka, ProducerOptions::default(), kafka::probe(&context.health, "producer"))?;
+    let registry = Arc::new(Registry::new(&config.registry)?);
+    let codec = Codec::start(registry);
+    let platform = context.health.component("platform");
+
+    let needed = needed_topics(&namespace, &table);
+    let shutdown = &context.shutdown;
+    if kafka::until(&platform, shutdown, async || admin::check_topics(&config.kafka, &needed).await).await.is_none() {
+        return Ok(());
+    }
+    let looked_up = kafka::until(&platform, shutdown, async || look_up(&codec, &namespace, &table).await).await;
+    let Some(schemas) = looked_up else { return Ok(()) };
+
+    if config.roles.contains(&Role::Route) {
+        let subscription = subscription(&context, &namespace, &schemas)?;
+        if kafka::until(&platform, shutdown, async || producer.send(vec![subscription.clone()]).await).await.is_none() {
+            return Ok(());
+        }
+        let handler = RouteHandler {
+            table: Arc::clone(&table),
+            codec: codec.clone(),
+            encoders: schemas.encoders,
+            receipts: schemas.receipts.clone(),
+        };
+        let options = KeyedOptions::new(GROUP, vec![namespace.topic(LabResult::TOPIC)])
+            .service(context.service, context.version);
+        spawn_loop(&context, "route", options, handler, &producer);
+    }
+    if config.roles.contains(&Role::Deliver) {
+        for target in &table.targets {
+            let group = format!("{GROUP}.{}", target.name);
+            let mut options = KeyedOptions::new(group.clone(), vec![route::delivery_topic(&namespace, &target.name)])
+                .service(context.service, context.version);
+            options.lanes = target.connections;
+            // Enough to keep the connections busy; what waits beyond that waits in Kafka.
+            options.max_in_flight = target.connections * 64;
+            options.backoff = config.deliver.backoff();
+            let answer = config.deliver.max_answer_bytes;
+            let handler = Deliver::new(target.clone(), group, answer, codec.clone(), schemas.receipts.clone());
+            spawn_loop(&context, "deliver", options, handler, &producer);
+        }
+    }
+    platform.ready();
+    context.shutdown.cancelled().await;
+    context.tasks.finished().await;
+    producer.flush(FLUSH).await;
+    Ok(())
+}
+
+fn spawn_loop<H: KeyedHandler>(
+    context: &Context<Config>,
+    name: &'static str,
+    options: KeyedOptions,
+    handler: H,
+    producer: &Producer,
+) {
+    let (config, producer, shutdown) = (Arc::clone(&context.config), producer.clone(), context.shutdown.clone());
+    let probe = kafka::probe(&context.health, name);
+    context.tasks.spawn(name, async move {
+        let group = options.group.clone();
+        run_keyed(&config.kafka, options, Arc::new(handler), producer, probe, shutdown)
+            .await
+            .with_context(|| format!("consumer group {group}"))
+    });
+}
+
+struct Schemas {
+    encoders: Encoders,
+    receipts: Receipts,
+    subscriptions: waybill_kafka::Encoder<Subscription>,
+}
+
+async fn look_up(codec: &Codec, namespace: &Namespace, table: &RoutingTable) -> Result<Schemas, RegistryError> {
+    let topic = namespace.topic(Receipt::TOPIC);
+    let receipts = Receipts { encoder: codec.encoder(&topic).await?, topic };
+    let subscriptions = codec.encoder(&namespace.topic(Subscription::TOPIC)).await?;
+    Ok(Schemas { encoders: Encoders::look_up(codec, namespace, table).await?, receipts, subscriptions })
+}
+
+/// Topics that must be there, with the partitions that the catalogue says.
+fn needed_topics(namespace: &Namespace, table: &RoutingTable) -> Vec<(TopicName, i32)> {
+    let fixed = [LabResult::TOPIC, Manifest::TOPIC, Receipt::TOPIC, Subscription::TOPIC].map(str::to_owned);
+    let targets = table.targets.iter().map(|target| topics::lab_delivery(&target.name));
+    let partitions = |name: &str| topics::find(name).map_or(1, |topic| topic.partitions);
+    fixed.into_iter().chain(targets).map(|name| (namespace.topic(&name), partitions(&name))).collect()
+}
+
+/// The promise that every `lab.result` is confirmed, and by when: the catalogue says it.
+fn subscription(context: &Context<Config>, namespace: &Namespace, schemas: &Schemas) -> anyhow::Result<OutRecord> {
+    let deadline = topics::find(LabResult::TOPIC)
+        .and_then(|topic| topic.consumers.iter().find(|consumer| consumer.group == GROUP)?.deadline())
+        .context("the catalogue has no deadline for lab-distributor")?;
+    let now = Timestamp::now();
+    let subscription = Subscription {
+        consumer: GROUP.to_owned(),
+        topic: LabResult::TOPIC.to_owned(),
+        deadline_ms: i64::try_from(deadline.as_millis())?,
+        service: context.service.to_owned(),
+        version: context.version.to_owned(),
+        state: SubscriptionState::Active,
+        at: now,
+    };
+    let key = format!("{GROUP}|{}", LabResult::TOPIC);
+    let headers = EventHeaders {
+        id: key.clone(),
+        source: format!("/{}", context.service),
+        event_type: Subscription::TOPIC.to_owned(),
+        time: now,
+        // No message stands behind a subscription; the id of nothing correlates with nothing.
+        correlation_id: MessageId::from_bytes([0; 16]),
+        causation_id: None,
+        feed: None,
+        traceparent: None,
+    };
+    let value = schemas.subscriptions.encode(&subscription)?;
+    Ok(OutRecord::event(namespace.topic(Subscription::TOPIC), key, &headers, value))
+}
