@@ -66,6 +66,12 @@ reasons! {
     BATCH_NOT_SPLIT = "NRM-0002";
     /// Nobody subscribes to the topics of its events.
     NO_SUBSCRIBER = "TRK-0001";
+    /// The normalizer has not accounted for a received message in its time.
+    MANIFEST_OVERDUE = "TRK-0002";
+    /// Receipts for a message that nobody received.
+    ORPHAN = "TRK-0003";
+    /// A destination has not confirmed in its time.
+    LINE_OVERDUE = "TRK-0004";
     /// No rule of the routing table matches.
     NO_ROUTE = "LAB-0001";
     /// The target refused the content (AE, CE).
@@ -100,4 +106,12 @@ reasons! {
     SCHEMA_NOT_REGISTERED = "KAF-0008";
     /// The value names a schema that the registry does not know.
     SCHEMA_UNKNOWN = "KAF-0009";
+    /// The database does not answer.
+    DATABASE_UNAVAILABLE = "STO-0001";
+    /// The database refuses: password, rights, or a schema that another version made.
+    DATABASE_REFUSES = "STO-0002";
+    /// The database refuses a statement of ours (class `defect`).
+    DATABASE_DEFECT = "STO-0003";
+    /// Another owner has stored offsets of this partition.
+    OWNER_FENCED = "STO-0004";
 }
