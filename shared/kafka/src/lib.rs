@@ -9,8 +9,11 @@
 //! No rdkafka type appears in a public signature.
 
 mod batch;
+mod cluster;
 mod codec;
 mod config;
+mod consumer;
+pub mod dead_letter;
 mod error;
 mod handler;
 mod keyed;
@@ -19,8 +22,10 @@ mod probe;
 mod producer;
 mod record;
 mod registry;
+mod watermark;
 
 pub use batch::run_batch;
+pub use cluster::{Cluster, TopicSpec, TopicState};
 pub use codec::{Codec, Encoder};
 pub use config::{Compression, KafkaConfig, Protocol, RegistryConfig, SaslMechanism, Security};
 pub use error::{CodecError, KafkaError, ProduceError};
@@ -31,3 +36,10 @@ pub use probe::{NoProbe, Probe};
 pub use producer::{Delivery, Producer, ProducerOptions};
 pub use record::{InRecord, TopicPartition};
 pub use registry::{Registry, RegistryError, SchemaId};
+
+/// A number in 0..1 for jitter. The standard library seeds its hashers at random; nothing here needs more than that.
+fn random() -> f64 {
+    use std::hash::{BuildHasher, Hasher};
+    let bits = std::hash::RandomState::new().build_hasher().finish();
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}

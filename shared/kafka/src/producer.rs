@@ -13,6 +13,8 @@
 mod group;
 mod poll;
 
+pub(crate) use poll::answers;
+
 use std::{
     future::Future,
     pin::Pin,
@@ -74,7 +76,7 @@ struct Handle {
 }
 
 /// Owned by the clones, the thread and the client's callbacks.
-pub(super) struct Shared {
+struct Shared {
     pub(super) config: ClientConfig,
     max_in_flight: usize,
     in_flight: AtomicUsize,
@@ -233,6 +235,11 @@ enum State {
 }
 
 impl Delivery {
+    /// Nothing was enqueued, because too much waits already.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.0, State::Settled(Some(Err(ProduceError::Full { .. }))))
+    }
+
     pub(crate) fn settled(result: Result<(), ProduceError>) -> Self {
         Self(State::Settled(Some(result)))
     }

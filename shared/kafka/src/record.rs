@@ -30,7 +30,7 @@ impl std::fmt::Display for TopicPartition {
     }
 }
 
-/// A record that was read. Its `Debug` shows where it stands, never what it says.
+/// A record that was read; cheap to clone. Its `Debug` shows where it stands, never what it says.
 #[derive(Clone)]
 pub struct InRecord {
     /// The topic as the cluster knows it.
@@ -41,6 +41,12 @@ pub struct InRecord {
     pub offset: i64,
     /// Time that the producer, or the broker, gave it.
     pub timestamp: Timestamp,
+    /// Shared, so that a batch that must be applied again is not copied.
+    content: Arc<Content>,
+}
+
+#[derive(Clone)]
+struct Content {
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     headers: Option<OwnedHeaders>,
@@ -50,14 +56,16 @@ impl InRecord {
     /// Builds one, for tests of handlers.
     pub fn new(at: &TopicPartition, offset: i64, timestamp: Timestamp, key: &[u8], value: &[u8]) -> Self {
         let (topic, partition) = (at.topic.clone(), at.partition);
-        Self { topic, partition, offset, timestamp, key: Some(key.to_vec()), value: Some(value.to_vec()), headers: None }
+        let content = Content { key: Some(key.to_vec()), value: Some(value.to_vec()), headers: None };
+        Self { topic, partition, offset, timestamp, content: Arc::new(content) }
     }
 
     /// The same with one more header.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &[u8]) -> Self {
-        let headers = self.headers.take().unwrap_or_default();
-        self.headers = Some(headers.insert(Header { key: name, value: Some(value) }));
+        let content = Arc::make_mut(&mut self.content);
+        let headers = content.headers.take().unwrap_or_default();
+        content.headers = Some(headers.insert(Header { key: name, value: Some(value) }));
         self
     }
 
@@ -70,7 +78,7 @@ impl InRecord {
     /// Without the value: a tombstone.
     #[must_use]
     pub fn tombstone(mut self) -> Self {
-        self.value = None;
+        Arc::make_mut(&mut self.content).value = None;
         self
     }
 
@@ -80,20 +88,22 @@ impl InRecord {
             partition: message.partition(),
             offset: message.offset(),
             timestamp: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(0)),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
-            headers: message.headers().map(rdkafka::message::BorrowedHeaders::detach),
+            content: Arc::new(Content {
+                key: message.key().map(<[u8]>::to_vec),
+                value: message.payload().map(<[u8]>::to_vec),
+                headers: message.headers().map(rdkafka::message::BorrowedHeaders::detach),
+            }),
         }
     }
 
     /// The key, if it has one.
     pub fn key(&self) -> Option<&[u8]> {
-        self.key.as_deref()
+        self.content.key.as_deref()
     }
 
     /// The value; a tombstone has none.
     pub fn value(&self) -> Option<&[u8]> {
-        self.value.as_deref()
+        self.content.value.as_deref()
     }
 
     /// The last header of this name; one without a value counts as absent.
@@ -117,12 +127,12 @@ impl InRecord {
     }
 
     pub(crate) fn raw_headers(&self) -> impl Iterator<Item = Header<'_, &[u8]>> {
-        self.headers.iter().flat_map(Headers::iter)
+        self.content.headers.iter().flat_map(Headers::iter)
     }
 
     /// Bytes of key and value: what a bound of memory counts.
     pub(crate) fn size(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
+        self.key().map_or(0, <[u8]>::len) + self.value().map_or(0, <[u8]>::len)
     }
 }
 

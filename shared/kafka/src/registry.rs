@@ -14,6 +14,7 @@
 
 use std::error::Error as _;
 
+use reqwest::Method;
 use schema_registry_converter::{
     async_impl::schema_registry::{SrSettings, is_compatible_schema, perform_sr_call},
     error::SRCError,
@@ -125,8 +126,13 @@ impl Registry {
 
     /// Id of the compiled-in schema under the topic's subject; looks it up, never registers.
     pub async fn id_of<T: Record>(&self, topic: &TopicName) -> Result<SchemaId, RegistryError> {
+        self.look_up(topic, T::SCHEMA).await
+    }
+
+    /// Id of a schema under the topic's subject.
+    pub async fn look_up(&self, topic: &TopicName, schema: &str) -> Result<SchemaId, RegistryError> {
         let subject = subject(topic);
-        let body = serde_json::json!({ "schema": T::SCHEMA, "schemaType": "AVRO" }).to_string();
+        let body = serde_json::json!({ "schema": schema, "schemaType": "AVRO" }).to_string();
         let answer = self.call(SrCall::PostForVersion(&subject, &body)).await;
         found(answer, || RegistryError::NotRegistered { subject })
     }
@@ -157,18 +163,45 @@ impl Registry {
     ///
     /// Apicurio enforces nothing at registration until this was set.
     pub async fn set_compatibility(&self, topic: Option<&TopicName>, level: &str) -> Result<(), RegistryError> {
-        let path = topic.map_or_else(|| "config".to_owned(), |topic| format!("config/{}", subject(topic)));
-        let url = format!("{}/{path}", self.config.url.trim_end_matches('/'));
-        let mut request = self.http.put(url).json(&serde_json::json!({ "compatibility": level }));
-        if let Some(user) = &self.config.username {
-            request = request.basic_auth(user, self.config.password.as_ref().map(Secret::expose));
-        }
-        let answer = request.send().await.map_err(|error| RegistryError::Unavailable(error.without_url().to_string()))?;
+        let (path, request) = self.config_request(Method::PUT, topic);
+        let answer = request.json(&serde_json::json!({ "compatibility": level })).send().await.map_err(no_answer)?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             status => Err(Answer::from_status(status.as_u16(), 0)
                 .error(|| RegistryError::Refused(format!("HTTP status {status} to {path}")))),
         }
+    }
+
+    /// Compatibility of the topic's subject; `None` when none was set for it.
+    pub async fn compatibility(&self, topic: &TopicName) -> Result<Option<String>, RegistryError> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Config {
+            // Confluent's name in an answer; some registries repeat that of the request.
+            #[serde(alias = "compatibility")]
+            compatibility_level: String,
+        }
+        let (path, request) = self.config_request(Method::GET, Some(topic));
+        let answer = request.send().await.map_err(no_answer)?;
+        match answer.status() {
+            status if status.is_success() => {
+                let config: Config = answer.json().await.map_err(no_answer)?;
+                Ok((config.compatibility_level != "NONE").then_some(config.compatibility_level))
+            }
+            reqwest::StatusCode::NOT_FOUND => Ok(None),
+            status => Err(Answer::from_status(status.as_u16(), 0)
+                .error(|| RegistryError::Refused(format!("HTTP status {status} to {path}")))),
+        }
+    }
+
+    fn config_request(&self, method: Method, topic: Option<&TopicName>) -> (String, reqwest::RequestBuilder) {
+        let path = topic.map_or_else(|| "config".to_owned(), |topic| format!("config/{}", subject(topic)));
+        let request = self.http.request(method, format!("{}/{path}", self.config.url.trim_end_matches('/')));
+        let request = match &self.config.username {
+            Some(user) => request.basic_auth(user, self.config.password.as_ref().map(Secret::expose)),
+            None => request,
+        };
+        (path, request)
     }
 
     /// The registered schema's text, or whether it is absent.
@@ -209,6 +242,11 @@ pub(crate) enum Missing {
 /// TopicName strategy.
 fn subject(topic: &TopicName) -> String {
     format!("{topic}-value")
+}
+
+
+fn no_answer(error: reqwest::Error) -> RegistryError {
+    RegistryError::Unavailable(error.without_url().to_string())
 }
 
 fn found(
