@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Phi, Timestamp,
     avro::record_of,
-    fhir::{Address, CodeableConcept, Coding, ContactPoint, HumanName, Identifier, Patient, Period, Practitioner, record},
+    fhir::{
+        Address, CodeableConcept, Coding, ContactPoint, HumanName, Identifier, Patient, Period, Practitioner,
+        record,
+    },
     ids::MessageId,
 };
 

@@ -110,8 +110,16 @@ impl EventHeaders {
     }
 }
 
-const NAMES: [&str; 8] =
-    [name::ID, name::SOURCE, name::TYPE, name::TIME, name::CORRELATION_ID, name::CAUSATION_ID, name::FEED, name::TRACEPARENT];
+const NAMES: [&str; 8] = [
+    name::ID,
+    name::SOURCE,
+    name::TYPE,
+    name::TIME,
+    name::CORRELATION_ID,
+    name::CAUSATION_ID,
+    name::FEED,
+    name::TRACEPARENT,
+];
 
 fn parsed<T: FromStr>(value: &str, header: &'static str) -> Result<T, HeaderError> {
     value.parse().map_err(|_| HeaderError::Invalid(header))

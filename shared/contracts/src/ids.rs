@@ -192,7 +192,10 @@ mod tests {
         assert_ne!(a.key("GH", "1"), b.key("GH", "1"));
         assert_eq!(a.key("GH", "1"), PatientKeyer::new(b"a").key("GH", "1"));
         assert!(format!("{a:?}").contains("[secret]"));
-        assert_eq!(PatientKeyer::new(&[7; 100]).key("", ""), PatientKeyer::new(&Sha256::digest([7; 100])).key("", ""));
+        assert_eq!(
+            PatientKeyer::new(&[7; 100]).key("", ""),
+            PatientKeyer::new(&Sha256::digest([7; 100])).key("", "")
+        );
     }
 
     proptest! {

@@ -14,7 +14,8 @@ pub struct Namespace(String);
 impl Namespace {
     /// `name` may hold letters, digits, `-` and `_`; at most 40.
     pub fn new(name: &str) -> Result<Self, NamespaceError> {
-        let legal = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let legal =
+            name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if legal { Ok(Self(name.to_owned())) } else { Err(NamespaceError) }
     }
 
@@ -145,7 +146,8 @@ struct Catalogue {
 pub fn catalogue() -> &'static [Topic] {
     static TOPICS: OnceLock<Vec<Topic>> = OnceLock::new();
     // That it parses is a test's business; an empty catalogue makes every service report its topics as unknown.
-    TOPICS.get_or_init(|| serde_saphyr::from_str::<Catalogue>(CATALOGUE).map(|c| c.topics).unwrap_or_default())
+    TOPICS
+        .get_or_init(|| serde_saphyr::from_str::<Catalogue>(CATALOGUE).map(|c| c.topics).unwrap_or_default())
 }
 
 /// The catalogue's entry for a topic without namespace, `{target}` topics included.
@@ -178,7 +180,10 @@ mod tests {
         let topic = namespace.topic("lab.result.v1");
         assert_eq!(topic.as_str(), "test-3f2a.lab.result.v1");
         assert_eq!(namespace.strip(topic.as_str()), Some("lab.result.v1"));
-        assert_eq!(topic.dead_letter("lab-distributor").as_str(), "test-3f2a.lab.result.v1.dlq.lab-distributor");
+        assert_eq!(
+            topic.dead_letter("lab-distributor").as_str(),
+            "test-3f2a.lab.result.v1.dlq.lab-distributor"
+        );
         assert_eq!(Namespace::default().topic("a.v1").as_str(), "a.v1");
         assert!(Namespace::new("a.b").is_err());
         assert_eq!(find(&lab_delivery("ehr")).unwrap().schema, "lab.delivery.v1");

@@ -22,8 +22,12 @@ fn every_code_has_a_page_and_every_page_a_code() {
     for code in codes {
         let page = std::fs::read_to_string(folder.join(format!("{code}.md"))).unwrap();
         assert!(page.starts_with(&format!("# {code}: ")), "{code}: the title carries the code");
-        let parts = ["## Cause", "## What was done", "## What to do"].map(|part| page.find(&format!("\n{part}\n")));
-        assert!(parts.iter().all(Option::is_some) && parts.is_sorted(), "{code}: Cause, What was done, What to do, in this order");
+        let parts =
+            ["## Cause", "## What was done", "## What to do"].map(|part| page.find(&format!("\n{part}\n")));
+        assert!(
+            parts.iter().all(Option::is_some) && parts.is_sorted(),
+            "{code}: Cause, What was done, What to do, in this order"
+        );
         assert!(page.lines().count() <= 25, "{code}: a page that somebody reads at night is short");
         assert!(index.contains(&format!("[{code}]({code}.md)")), "{code} is not in the index");
     }

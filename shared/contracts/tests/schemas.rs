@@ -19,7 +19,9 @@ use walk::{Schema, fields, files, folder, text};
 use waybill_contracts::{
     BodyEncoding, Record, avro,
     clinical::{EncounterEvent, PatientEvent},
-    delivery::{Manifest, ManifestStage, MessageState, Outcome, Receipt, Status, Subscription, SubscriptionState},
+    delivery::{
+        Manifest, ManifestStage, MessageState, Outcome, Receipt, Status, Subscription, SubscriptionState,
+    },
     inbound::{InboundMessage, InboundRejected, Protocol},
     lab::{LabDelivery, LabResult},
     topics,
@@ -56,7 +58,8 @@ fn examples<T: Record>() -> BTreeMap<String, String> {
 /// The JSON of the Rust values of all examples: every field is there, defaults filled in.
 fn whole_values<T: Record>() -> Vec<Value> {
     let parse = |(name, text): (String, String)| {
-        let value: T = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{} {name}: {error}", T::TOPIC));
+        let value: T =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{} {name}: {error}", T::TOPIC));
         serde_json::to_value(&value).unwrap()
     };
     examples::<T>().into_iter().map(parse).collect()
@@ -68,7 +71,8 @@ fn every_topic_has_a_schema_and_every_schema_a_topic() {
     let schemas: BTreeSet<_> = files(&folder(), "avsc").into_keys().collect();
     assert_eq!(schemas, catalogued);
     let described = std::fs::read_dir(folder().join("examples")).unwrap();
-    let described: BTreeSet<_> = described.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let described: BTreeSet<_> =
+        described.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(described, catalogued);
 }
 
@@ -80,7 +84,8 @@ fn every_schema_parses_and_shared_types_are_identical() {
         let schema = Schema::new(&content);
         for (name, ty) in &schema.names {
             let resolved = schema.resolved(ty);
-            let (first, known) = shared.entry(name.clone()).or_insert_with(|| (file.clone(), resolved.clone()));
+            let (first, known) =
+                shared.entry(name.clone()).or_insert_with(|| (file.clone(), resolved.clone()));
             assert_eq!(*known, resolved, "{name} differs between {first} and {file}");
         }
     }
@@ -90,7 +95,8 @@ fn every_schema_parses_and_shared_types_are_identical() {
 fn examples_survive_the_way_through_avro() {
     fn check<T: Record + PartialEq + Debug>() {
         for (name, text) in examples::<T>() {
-            let value: T = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{} {name}: {error}", T::TOPIC));
+            let value: T =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{} {name}: {error}", T::TOPIC));
             let mut datum = Vec::new();
             avro::encode(&value, &mut datum).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(avro::decode::<T>(T::schema(), &datum).unwrap(), value, "{} {name}", T::TOPIC);
@@ -131,7 +137,13 @@ fn types_and_schemas_have_the_same_fields() {
                     let of_schema: BTreeSet<_> = fields(at.ty).map(|field| text(&field["name"])).collect();
                     let object = value.pointer(&at.pointer).unwrap().as_object().unwrap();
                     let of_type: BTreeSet<_> = object.keys().map(String::as_str).collect();
-                    assert_eq!(of_type, of_schema, "{} {}: left the Rust type, right the schema", T::TOPIC, at.pointer);
+                    assert_eq!(
+                        of_type,
+                        of_schema,
+                        "{} {}: left the Rust type, right the schema",
+                        T::TOPIC,
+                        at.pointer
+                    );
                 }
             }
         }
@@ -155,9 +167,16 @@ fn defaults_of_types_are_those_of_schemas() {
                     object.shift_remove(text(&field["name"]));
                     expected.insert(text(&field["name"]).to_owned(), field["default"].clone());
                 }
-                let read: T = serde_json::from_value(bare).unwrap_or_else(|error| panic!("{} {}: {error}", T::TOPIC, at.pointer));
+                let read: T = serde_json::from_value(bare)
+                    .unwrap_or_else(|error| panic!("{} {}: {error}", T::TOPIC, at.pointer));
                 let read = serde_json::to_value(&read).unwrap();
-                assert_eq!(read.pointer(&at.pointer).unwrap(), &Value::Object(expected), "{} {}", T::TOPIC, at.pointer);
+                assert_eq!(
+                    read.pointer(&at.pointer).unwrap(),
+                    &Value::Object(expected),
+                    "{} {}",
+                    T::TOPIC,
+                    at.pointer
+                );
             }
         }
     }
@@ -169,7 +188,8 @@ fn what_is_marked_phi_is_phi_and_nothing_else_is() {
     fn check<T: Record + Debug>() {
         let schema = Schema::new(T::SCHEMA);
         for mut value in whole_values::<T>() {
-            let hidden: Vec<_> = schema.positions(&value).into_iter().filter(|at| at.marked || at.inside_marked).collect();
+            let hidden: Vec<_> =
+                schema.positions(&value).into_iter().filter(|at| at.marked || at.inside_marked).collect();
             let mut marks = Vec::new();
             for (index, at) in hidden.iter().enumerate() {
                 let mark = format!("Identifying-{index}");
@@ -189,7 +209,12 @@ fn what_is_marked_phi_is_phi_and_nothing_else_is() {
                 assert!(!shown.contains(&mark), "{}: {mark} shows in {shown}", T::TOPIC);
             }
             let marked = hidden.iter().filter(|at| at.marked).count();
-            assert_eq!(shown.matches("[phi]").count(), marked, "{}: Phi in Rust and phi in the schema differ", T::TOPIC);
+            assert_eq!(
+                shown.matches("[phi]").count(),
+                marked,
+                "{}: Phi in Rust and phi in the schema differ",
+                T::TOPIC
+            );
         }
     }
     every_record!(check);
@@ -224,8 +249,13 @@ fn enums_have_the_same_symbols() {
     let mut seen = BTreeSet::new();
     for (file, content) in files(&folder(), "avsc") {
         for (name, ty) in Schema::new(&content).names.into_iter().filter(|(_, ty)| ty["type"] == "enum") {
-            let of_schema: BTreeSet<_> = ty["symbols"].as_array().unwrap().iter().map(|symbol| text(symbol).to_owned()).collect();
-            assert_eq!(of_types.get(name.as_str()), Some(&of_schema), "{name} in {file}: left Rust, right the schema");
+            let of_schema: BTreeSet<_> =
+                ty["symbols"].as_array().unwrap().iter().map(|symbol| text(symbol).to_owned()).collect();
+            assert_eq!(
+                of_types.get(name.as_str()),
+                Some(&of_schema),
+                "{name} in {file}: left Rust, right the schema"
+            );
             seen.insert(name);
         }
     }
@@ -240,7 +270,8 @@ fn a_symbol_of_a_newer_writer_reads_as_the_default() {
             for at in schema.positions(&value).iter().filter(|at| at.ty["type"] == "enum") {
                 let mut newer = value.clone();
                 *newer.pointer_mut(&at.pointer).unwrap() = json!("FROM_THE_FUTURE");
-                let read = serde_json::from_value::<T>(newer).ok().map(|read| serde_json::to_value(&read).unwrap());
+                let read =
+                    serde_json::from_value::<T>(newer).ok().map(|read| serde_json::to_value(&read).unwrap());
                 let read = read.map(|read| read.pointer(&at.pointer).unwrap().clone());
                 assert_eq!(read.as_ref(), at.ty.get("default"), "{} {}", T::TOPIC, at.pointer);
             }
@@ -252,7 +283,9 @@ fn a_symbol_of_a_newer_writer_reads_as_the_default() {
 #[test]
 fn a_newer_outcome_in_avro_reads_as_unknown() {
     // As if the symbol that today's writer calls CONFIRMED were one that today's reader has never heard of.
-    let newer = apache_avro::Schema::parse_str(&Receipt::SCHEMA.replace("\"CONFIRMED\"", "\"FROM_THE_FUTURE\"")).unwrap();
+    let newer =
+        apache_avro::Schema::parse_str(&Receipt::SCHEMA.replace("\"CONFIRMED\"", "\"FROM_THE_FUTURE\""))
+            .unwrap();
     let receipt: Receipt = serde_json::from_str(&examples::<Receipt>()["confirmed"]).unwrap();
     let mut datum = Vec::new();
     avro::encode(&receipt, &mut datum).unwrap();

@@ -16,11 +16,11 @@ use waybill_contracts::TopicName;
 use crate::{KafkaConfig, KafkaError};
 
 /// How long the cluster may take for one request; a broker that is there answers in milliseconds.
-const REQUEST: Duration = Duration::from_secs(10);
+const REQUEST: Duration = Duration::from_secs(5);
 
 /// A topic to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TopicSpec {
+pub struct TopicPlan {
     /// Its name, namespace included.
     pub name: TopicName,
     /// Partitions.
@@ -100,7 +100,7 @@ impl Cluster {
     }
 
     /// Makes a topic; `false` when it was there already.
-    pub async fn create(&self, spec: &TopicSpec) -> Result<bool, KafkaError> {
+    pub async fn create(&self, spec: &TopicPlan) -> Result<bool, KafkaError> {
         let replication = TopicReplication::Fixed(spec.replication.unwrap_or(-1));
         let topic = NewTopic::new(spec.name.as_str(), spec.partitions, replication);
         let topic = spec.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value));

@@ -194,14 +194,30 @@ impl Registry {
         }
     }
 
+    /// Deletes every subject whose name begins with `prefix`, as a test does with its namespace.
+    pub async fn delete_subjects(&self, prefix: &str) -> Result<(), RegistryError> {
+        let listed = self.request(Method::GET, "subjects").send().await.map_err(no_answer)?;
+        let subjects: Vec<String> = listed.json().await.map_err(no_answer)?;
+        for subject in subjects.iter().filter(|subject| subject.starts_with(prefix)) {
+            for path in [format!("subjects/{subject}"), format!("subjects/{subject}?permanent=true")] {
+                self.request(Method::DELETE, &path).send().await.map_err(no_answer)?;
+            }
+        }
+        Ok(())
+    }
+
     fn config_request(&self, method: Method, topic: Option<&TopicName>) -> (String, reqwest::RequestBuilder) {
         let path = topic.map_or_else(|| "config".to_owned(), |topic| format!("config/{}", subject(topic)));
+        let request = self.request(method, &path);
+        (path, request)
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}/{path}", self.config.url.trim_end_matches('/')));
-        let request = match &self.config.username {
+        match &self.config.username {
             Some(user) => request.basic_auth(user, self.config.password.as_ref().map(Secret::expose)),
             None => request,
-        };
-        (path, request)
+        }
     }
 
     /// The registered schema's text, or whether it is absent.

@@ -32,7 +32,9 @@ fn freeze<T: Record>() {
     avro::encode(&value, &mut datum).unwrap();
     let folder = history::<T>();
     std::fs::create_dir_all(&folder).unwrap();
-    let write = |extension: &str, text: String| std::fs::write(folder.join(format!("{version}.{extension}")), text).unwrap();
+    let write = |extension: &str, text: String| {
+        std::fs::write(folder.join(format!("{version}.{extension}")), text).unwrap()
+    };
     write("avsc", T::SCHEMA.to_owned());
     write("datum", STANDARD.encode(&datum) + "\n");
     write("json", serde_json::to_string_pretty(&value).unwrap() + "\n");
@@ -41,13 +43,16 @@ fn freeze<T: Record>() {
 #[test]
 fn records_of_every_frozen_version_can_be_read() {
     fn check<T: Record>() {
-        let (schemas, data, said) = (files(&history::<T>(), "avsc"), files(&history::<T>(), "datum"), files(&history::<T>(), "json"));
+        let (schemas, data, said) =
+            (files(&history::<T>(), "avsc"), files(&history::<T>(), "datum"), files(&history::<T>(), "json"));
         assert!(!schemas.is_empty(), "{} has no frozen version", T::TOPIC);
         for (version, schema) in schemas {
             let schema = apache_avro::Schema::parse_str(&schema).unwrap();
             let datum = STANDARD.decode(data[&version].trim()).unwrap();
-            let read: T = avro::decode(&schema, &datum).unwrap_or_else(|error| panic!("version {version}: {error}"));
-            let (then, now) = (serde_json::from_str(&said[&version]).unwrap(), serde_json::to_value(&read).unwrap());
+            let read: T =
+                avro::decode(&schema, &datum).unwrap_or_else(|error| panic!("version {version}: {error}"));
+            let (then, now) =
+                (serde_json::from_str(&said[&version]).unwrap(), serde_json::to_value(&read).unwrap());
             assert!(contains(&now, &then), "{} version {version} reads differently now", T::TOPIC);
         }
     }
@@ -63,7 +68,9 @@ fn contains(now: &Value, then: &Value) -> bool {
         (Value::Object(now), Value::Object(then)) => {
             then.iter().all(|(key, then)| now.get(key).is_some_and(|now| contains(now, then)))
         }
-        (Value::Array(now), Value::Array(then)) => now.len() == then.len() && now.iter().zip(then).all(|(now, then)| contains(now, then)),
+        (Value::Array(now), Value::Array(then)) => {
+            now.len() == then.len() && now.iter().zip(then).all(|(now, then)| contains(now, then))
+        }
         _ => now == then,
     }
 }

@@ -18,7 +18,9 @@ pub(crate) fn files(folder: &Path, extension: &str) -> BTreeMap<String, String> 
     let Ok(entries) = std::fs::read_dir(folder) else { return BTreeMap::new() };
     entries
         .map(|entry| entry.unwrap().path())
-        .filter_map(|path| Some((path.file_name()?.to_str()?.strip_suffix(&suffix)?.to_owned(), path.clone())))
+        .filter_map(|path| {
+            Some((path.file_name()?.to_str()?.strip_suffix(&suffix)?.to_owned(), path.clone()))
+        })
         .map(|(name, path)| (name, std::fs::read_to_string(path).unwrap()))
         .collect()
 }
@@ -57,7 +59,9 @@ impl Schema {
     /// Every `namespace.Record.field`.
     pub(crate) fn fields(&self) -> BTreeSet<String> {
         let records = self.names.iter().filter(|(_, ty)| ty["type"] == "record");
-        records.flat_map(|(name, ty)| fields(ty).map(move |field| format!("{name}.{}", text(&field["name"])))).collect()
+        records
+            .flat_map(|(name, ty)| fields(ty).map(move |field| format!("{name}.{}", text(&field["name"]))))
+            .collect()
     }
 
     /// A type with all references replaced by their definitions.
@@ -69,7 +73,9 @@ impl Schema {
                 .iter()
                 .map(|(key, value)| {
                     let value = match key.as_str() {
-                        "fields" => value.as_array().unwrap().iter().map(|field| self.resolved(field)).collect(),
+                        "fields" => {
+                            value.as_array().unwrap().iter().map(|field| self.resolved(field)).collect()
+                        }
                         "type" | "items" | "values" => self.resolved(value),
                         _ => value.clone(),
                     };
@@ -83,7 +89,13 @@ impl Schema {
     /// All places of `value`, outer before inner.
     pub(crate) fn positions(&self, value: &Value) -> Vec<Position<'_>> {
         let mut found = Vec::new();
-        let root = Position { pointer: String::new(), ty: &self.root, field: String::new(), marked: false, inside_marked: false };
+        let root = Position {
+            pointer: String::new(),
+            ty: &self.root,
+            field: String::new(),
+            marked: false,
+            inside_marked: false,
+        };
         self.visit(root, value, &mut found);
         found
     }
@@ -95,7 +107,12 @@ impl Schema {
         }
         if at.ty["type"] == "array" {
             for (index, item) in value.as_array().unwrap().iter().enumerate() {
-                let item_at = Position { pointer: format!("{}/{index}", at.pointer), ty: &at.ty["items"], field: at.field.clone(), ..at };
+                let item_at = Position {
+                    pointer: format!("{}/{index}", at.pointer),
+                    ty: &at.ty["items"],
+                    field: at.field.clone(),
+                    ..at
+                };
                 self.visit(item_at, item, found);
             }
             return;
