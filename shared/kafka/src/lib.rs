@@ -8,6 +8,7 @@
 //!
 //! No rdkafka type appears in a public signature.
 
+pub mod admin;
 mod batch;
 mod cluster;
 mod codec;
@@ -20,12 +21,13 @@ mod keyed;
 mod out;
 mod probe;
 mod producer;
+mod read;
 mod record;
 mod registry;
 mod watermark;
 
 pub use batch::run_batch;
-pub use cluster::{Cluster, TopicSpec, TopicState};
+pub use cluster::{Cluster, TopicPlan, TopicState};
 pub use codec::{Codec, Encoder};
 pub use config::{Compression, KafkaConfig, Protocol, RegistryConfig, SaslMechanism, Security};
 pub use error::{CodecError, KafkaError, ProduceError};
@@ -34,6 +36,7 @@ pub use keyed::run_keyed;
 pub use out::OutRecord;
 pub use probe::{NoProbe, Probe};
 pub use producer::{Delivery, Producer, ProducerOptions};
+pub use read::read_all;
 pub use record::{InRecord, TopicPartition};
 pub use registry::{Registry, RegistryError, SchemaId};
 

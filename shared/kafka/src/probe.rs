@@ -76,11 +76,6 @@ impl Health {
         self.state.lock().troubles.contains_key(trouble)
     }
 
-    /// Ready, unless something is wrong.
-    pub(crate) fn settle(&self) {
-        self.report(&mut self.state.lock());
-    }
-
     fn report(&self, state: &mut State) {
         let reason = state.troubles.values().next().cloned().unwrap_or_default();
         if state.reported.as_ref() == Some(&reason) {
@@ -122,7 +117,6 @@ mod tests {
         health.clear(&Trouble::Joining);
         health.clear(&Trouble::Broker);
         health.clear(&Trouble::Broker);
-        health.settle();
         assert_eq!(*seen.0.lock(), ["joining", "no broker answers", "ready"]);
     }
 }

@@ -59,6 +59,7 @@ impl Tracker {
     }
 
     /// Records that were read and are not done.
+    #[cfg(test)]
     pub(crate) fn open(&self) -> usize {
         self.open
     }
