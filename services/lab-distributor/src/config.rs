@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn the_example_documents_the_defaults() {
-        let example: Config = waybill_runtime::config::from_toml(include_str!("../config.example.toml")).unwrap();
+        let example: Config =
+            waybill_runtime::config::from_toml(include_str!("../config.example.toml")).unwrap();
         let defaults = toml::Table::try_from(Config::default()).unwrap();
         assert_eq!(toml::Table::try_from(&example).unwrap(), defaults);
     }

@@ -53,7 +53,13 @@ struct Memory {
 }
 
 impl Deliver {
-    pub(crate) fn new(target: Target, group: String, max_answer_bytes: usize, codec: Codec, receipts: Receipts) -> Self {
+    pub(crate) fn new(
+        target: Target,
+        group: String,
+        max_answer_bytes: usize,
+        codec: Codec,
+        receipts: Receipts,
+    ) -> Self {
         let connections = Connections::new(target.clone(), max_answer_bytes);
         Self { target, group, connections, codec, receipts, memory: Mutex::default() }
     }
@@ -61,7 +67,10 @@ impl Deliver {
     /// Sends, judges the answer, and says what the receipt says.
     async fn attempt(&self, delivery: &LabDelivery, attempt: u32) -> Result<Receipt, Failure> {
         if delivery.target != self.target.name {
-            return Err(Failure::data(reason::TARGET_UNKNOWN, "the record names another target than its topic"));
+            return Err(Failure::data(
+                reason::TARGET_UNKNOWN,
+                "the record names another target than its topic",
+            ));
         }
         let original = delivery.body.bytes().map_err(|error| Failure::data(reason::INVALID_RECORD, error))?;
         let message = edit::replace_field(&original, CONTROL_ID, delivery.control_id.as_bytes())
@@ -71,9 +80,14 @@ impl Deliver {
         let in_step = |answer: &[u8]| !matches!(judge(answer), Verdict::Failed { in_step: false, .. });
         let exchange = self.connections.exchange(message.into(), in_step).await;
         let (verdict, evidence) = match &exchange {
-            Exchange::Unreachable => return Err(Failure::unavailable(reason::TARGET_UNREACHABLE, Outcome::Attempted)),
+            Exchange::Unreachable => {
+                return Err(Failure::unavailable(reason::TARGET_UNREACHABLE, Outcome::Attempted));
+            }
             Exchange::Unsendable => {
-                return Err(Failure::data(reason::INVALID_RECORD, "the message holds an MLLP block character"));
+                return Err(Failure::data(
+                    reason::INVALID_RECORD,
+                    "the message holds an MLLP block character",
+                ));
             }
             Exchange::Silence => (reply::SILENCE, None),
             Exchange::Answer(answer) => (judge(answer), Some(Sha256::digest(answer).to_vec())),
@@ -178,12 +192,20 @@ impl KeyedHandler for Deliver {
                 outcome.map_err(|failure| self.failed(&incoming, &delivery, failure, attempt, &mut span))?
             }
         };
-        metrics::count(Metric::Deliveries, 1, &[Label::Target(&self.target.name), Label::Outcome("confirmed")]);
+        metrics::count(
+            Metric::Deliveries,
+            1,
+            &[Label::Target(&self.target.name), Label::Outcome("confirmed")],
+        );
         span.set_attr(Attr::Outcome("confirmed"));
         self.settle(&receipt);
         let written = self.receipts.record(&receipt, &incoming, &span);
         written.map(|record| vec![record]).ok_or_else(|| {
-            HandlerError::new(ErrorClass::Defect, reason::HANDLER_DEFECT, "the receipt does not fit its schema")
+            HandlerError::new(
+                ErrorClass::Defect,
+                reason::HANDLER_DEFECT,
+                "the receipt does not fit its schema",
+            )
         })
     }
 
@@ -215,7 +237,14 @@ struct Failure {
 impl Failure {
     fn data(reason: ReasonCode, detail: impl ToString) -> Self {
         let outcome = Outcome::DeadLettered;
-        Self { class: ErrorClass::Data, reason, outcome, acknowledgement: None, evidence: None, detail: detail.to_string() }
+        Self {
+            class: ErrorClass::Data,
+            reason,
+            outcome,
+            acknowledgement: None,
+            evidence: None,
+            detail: detail.to_string(),
+        }
     }
 
     fn unavailable(reason: ReasonCode, outcome: Outcome) -> Self {

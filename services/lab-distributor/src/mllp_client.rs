@@ -85,3 +85,77 @@ impl Connections {
         Some(Framed::new(stream, MllpCodec::new(self.max_answer_bytes)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use waybill_simulator::receive::{
+        Action, Behaviour, Condition, ReceiveConfig, Receiver, ReceiverHandle, Rule,
+    };
+    use waybill_telemetry::HumanDuration;
+
+    use super::*;
+    use crate::routing::RoutingTable;
+
+    const MESSAGE: &[u8] = b"MSH|^~\\&|LIS|LAB|HUB|W|20260101||ORU^R01^ORU_R01|C1|P|2.5.1\rPID|1||1^^^A^MR\r";
+
+    async fn receiver(behaviour: Behaviour) -> (ReceiverHandle, Connections) {
+        let receiver =
+            Receiver::start(ReceiveConfig { behaviour, ..ReceiveConfig::default() }).await.unwrap();
+        let table = format!("[[target]]\nname = 'ehr'\naddress = '{}'", receiver.addr());
+        let mut target = RoutingTable::parse(&table).unwrap().targets.remove(0);
+        target.ack_timeout = HumanDuration(Duration::from_millis(300));
+        (receiver, Connections::new(target, 4096))
+    }
+
+    async fn exchange(connections: &Connections) -> Exchange {
+        connections.exchange(Bytes::from_static(MESSAGE), |_| true).await
+    }
+
+    fn connections_of(receiver: &ReceiverHandle) -> Vec<u64> {
+        let mut seen: Vec<_> = receiver.history().iter().map(|received| received.connection as u64).collect();
+        seen.dedup();
+        seen
+    }
+
+    #[tokio::test]
+    async fn an_answered_connection_is_used_again_and_the_bytes_arrive() {
+        let (receiver, connections) = receiver(Behaviour::accept()).await;
+        for _ in 0..3 {
+            assert!(matches!(exchange(&connections).await, Exchange::Answer(_)));
+        }
+        assert_eq!(connections_of(&receiver).len(), 1);
+        assert!(receiver.history().iter().all(|received| received.bytes.as_deref() == Some(MESSAGE)));
+    }
+
+    #[tokio::test]
+    async fn after_silence_the_connection_is_given_up_so_that_a_late_answer_meets_no_other_message() {
+        let slow = Rule::next(1, Action::Slow { millis: 600 });
+        let (receiver, connections) = receiver(Behaviour::accept().rule(slow)).await;
+        assert!(matches!(exchange(&connections).await, Exchange::Silence));
+        assert!(matches!(exchange(&connections).await, Exchange::Answer(_)));
+        assert_eq!(connections_of(&receiver).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_close_after_the_write_is_silence_and_a_target_that_is_down_is_unreachable() {
+        let close = Rule::new(Condition::any(), Action::CloseAfterRead).times(1);
+        let (receiver, connections) = receiver(Behaviour::accept().rule(close)).await;
+        assert!(matches!(exchange(&connections).await, Exchange::Silence));
+        assert!(matches!(exchange(&connections).await, Exchange::Answer(_)));
+        receiver.down().await;
+        // The idle connection is closed, which is seen before anything is written to it.
+        assert!(matches!(exchange(&connections).await, Exchange::Unreachable));
+        receiver.up().await.unwrap();
+        assert!(matches!(exchange(&connections).await, Exchange::Answer(_)));
+    }
+
+    #[tokio::test]
+    async fn a_block_character_is_never_sent() {
+        let (receiver, connections) = receiver(Behaviour::accept()).await;
+        let sent = connections.exchange(Bytes::from_static(b"MSH|^~\\&|\x1c\r"), |_| true).await;
+        assert!(matches!(sent, Exchange::Unsendable));
+        assert!(receiver.history().is_empty());
+    }
+}

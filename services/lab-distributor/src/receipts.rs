@@ -13,7 +13,12 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     /// The record of a receipt; `None` when it does not fit its schema, which the drift test excludes.
-    pub(crate) fn record(&self, receipt: &Receipt, cause: &EventHeaders, span: &SpanHandle) -> Option<OutRecord> {
+    pub(crate) fn record(
+        &self,
+        receipt: &Receipt,
+        cause: &EventHeaders,
+        span: &SpanHandle,
+    ) -> Option<OutRecord> {
         let id = receipt.message_id.to_string();
         let headers = headers(&id, Receipt::TOPIC, cause, receipt.event_id, receipt.at, span);
         let value = self.encoder.encode(receipt).ok()?;

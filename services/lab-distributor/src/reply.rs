@@ -48,7 +48,8 @@ pub fn judge(answer: &[u8], control_id: &str, unknown_before: bool) -> Verdict {
     if view.control_id != control_id.as_bytes() {
         return out_of_step(reason::ANSWER_MISMATCH);
     }
-    let has = |codes: &[ErrorCode]| view.errors.iter().any(|error| error.code.is_some_and(|c| codes.contains(&c)));
+    let has =
+        |codes: &[ErrorCode]| view.errors.iter().any(|error| error.code.is_some_and(|c| codes.contains(&c)));
     let failed = |class, reason, outcome| Verdict::Failed {
         class,
         reason,
@@ -90,7 +91,8 @@ mod tests {
 
     fn ack(code: &str, control_id: &str, error: Option<u16>) -> Vec<u8> {
         let err = error.map_or(String::new(), |error| format!("ERR||PID^1|{error}^x^HL70357|E\r"));
-        format!("MSH|^~\\&|R|F|S|F|20260101||ACK^R01^ACK|1|P|2.5.1\rMSA|{code}|{control_id}\r{err}").into_bytes()
+        format!("MSH|^~\\&|R|F|S|F|20260101||ACK^R01^ACK|1|P|2.5.1\rMSA|{code}|{control_id}\r{err}")
+            .into_bytes()
     }
 
     #[test]
@@ -105,8 +107,20 @@ mod tests {
             ("AE", "X", None, false, Some((Data, reason::TARGET_REFUSED, Outcome::Rejected))),
             ("AE", "X", Some(101), false, Some((Data, reason::TARGET_REFUSED, Outcome::Rejected))),
             ("CE", "X", Some(207), false, Some((Unavailable, reason::TARGET_BUSY, Outcome::Attempted))),
-            ("AR", "X", Some(200), false, Some((Configuration, reason::TARGET_REFUSES_TYPE, Outcome::Attempted))),
-            ("CR", "X", Some(203), false, Some((Configuration, reason::TARGET_REFUSES_TYPE, Outcome::Attempted))),
+            (
+                "AR",
+                "X",
+                Some(200),
+                false,
+                Some((Configuration, reason::TARGET_REFUSES_TYPE, Outcome::Attempted)),
+            ),
+            (
+                "CR",
+                "X",
+                Some(203),
+                false,
+                Some((Configuration, reason::TARGET_REFUSES_TYPE, Outcome::Attempted)),
+            ),
             ("AR", "X", Some(207), false, Some((Unavailable, reason::TARGET_BUSY, Outcome::Attempted))),
             ("AR", "X", None, false, Some((Unavailable, reason::TARGET_BUSY, Outcome::Attempted))),
             ("AR", "X", Some(205), true, None),

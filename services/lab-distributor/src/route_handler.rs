@@ -25,7 +25,11 @@ pub(crate) struct Encoders {
 
 impl Encoders {
     /// Looks all of them up.
-    pub(crate) async fn look_up(codec: &Codec, namespace: &Namespace, table: &RoutingTable) -> Result<Self, RegistryError> {
+    pub(crate) async fn look_up(
+        codec: &Codec,
+        namespace: &Namespace,
+        table: &RoutingTable,
+    ) -> Result<Self, RegistryError> {
         let mut deliveries = HashMap::new();
         for target in &table.targets {
             let topic = delivery_topic(namespace, &target.name);
@@ -69,8 +73,11 @@ impl KeyedHandler for RouteHandler {
         let routed = route(&self.table, &result, event_id, now);
         let mut out = Vec::with_capacity(routed.deliveries.len() + 1);
         for delivery in &routed.deliveries {
-            let (topic, encoder) =
-                self.encoders.deliveries.get(&delivery.target).ok_or_else(|| invalid("a target without a topic"))?;
+            let (topic, encoder) = self
+                .encoders
+                .deliveries
+                .get(&delivery.target)
+                .ok_or_else(|| invalid("a target without a topic"))?;
             let sent = trace::child_of(
                 &span.context(),
                 "send lab.delivery.v1",

@@ -140,7 +140,8 @@ impl RoutingTable {
             }
         }
         for rule in &rules {
-            if let Some(unknown) = rule.targets.iter().find(|name| !targets.iter().any(|t| t.name == **name)) {
+            if let Some(unknown) = rule.targets.iter().find(|name| !targets.iter().any(|t| t.name == **name))
+            {
                 return Err(RoutingError::UnknownTarget { rule: rule.name.clone(), target: unknown.clone() });
             }
         }
@@ -166,12 +167,17 @@ impl When {
         let one_of = |list: &[String], value: Option<&str>| {
             list.is_empty() || value.is_some_and(|value| list.iter().any(|wanted| wanted == value))
         };
-        let some_report = |list: &[String], has: &dyn Fn(&str) -> bool| list.is_empty() || list.iter().any(|w| has(w));
+        let some_report =
+            |list: &[String], has: &dyn Fn(&str) -> bool| list.is_empty() || list.iter().any(|w| has(w));
         one_of(&self.feed, Some(&result.source.feed))
             && one_of(&self.sending_facility, result.source.sending_facility.as_deref())
             && some_report(&self.status, &|wanted| result.report.iter().any(|report| report.status == wanted))
             && some_report(&self.code, &|wanted| {
-                result.report.iter().flat_map(|r| &r.code.coding).any(|coding| coding.code.as_deref() == Some(wanted))
+                result
+                    .report
+                    .iter()
+                    .flat_map(|r| &r.code.coding)
+                    .any(|coding| coding.code.as_deref() == Some(wanted))
             })
             && self.critical.is_none_or(|critical| critical == result.critical)
     }
@@ -217,7 +223,7 @@ mod tests {
     "#;
 
     pub(crate) fn result() -> LabResult {
-        let text = include_str!("../../../schemas/examples/lab.result.v1/full.json");
+        let text = include_str!("../../../schemas/examples/lab.result.v1/critical.json");
         serde_json::from_str(text).unwrap()
     }
 
@@ -231,7 +237,11 @@ mod tests {
         result.report[0].status = "final".into();
         result.report[0].code.coding[0].code = Some("2823-3".into());
         let names = |result: &LabResult| -> Vec<_> {
-            table.routes(result).iter().map(|route| (route.target.name.clone(), route.rule.to_owned())).collect()
+            table
+                .routes(result)
+                .iter()
+                .map(|route| (route.target.name.clone(), route.rule.to_owned()))
+                .collect()
         };
         let all = vec![("ehr".into(), "everything".into()), ("registry".into(), "critical ones".into())];
         assert_eq!(names(&result), all);

@@ -1,6 +1,6 @@
 //! Wires the roles to their loops.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use waybill_contracts::{
@@ -10,7 +10,8 @@ use waybill_contracts::{
     topics,
 };
 use waybill_kafka::{
-    Codec, KeyedHandler, KeyedOptions, OutRecord, Producer, ProducerOptions, Registry, RegistryError, admin, run_keyed,
+    Codec, KeyedHandler, KeyedOptions, OutRecord, Producer, ProducerOptions, Registry, RegistryError,
+    run_keyed,
 };
 use waybill_runtime::{Context, kafka};
 
@@ -23,30 +24,30 @@ use crate::{
     routing::RoutingTable,
 };
 
-/// Bound of the last flush; the drain deadline of the process is longer.
-const FLUSH: Duration = Duration::from_secs(10);
-
 pub(crate) async fn run(context: Context<Config>) -> anyhow::Result<()> {
     let config = Arc::clone(&context.config);
     let table = Arc::new(config.routing_table()?);
     let namespace = config.kafka.namespace()?;
-    let producer =
-        Producer::start(&config.kafka, ProducerOptions::default(), kafka::probe(&context.health, "producer"))?;
+    let producer = Producer::start(
+        &config.kafka,
+        ProducerOptions::default(),
+        kafka::probe(&context.health, "producer"),
+    )?;
     let registry = Arc::new(Registry::new(&config.registry)?);
     let codec = Codec::start(registry);
     let platform = context.health.component("platform");
 
     let needed = needed_topics(&namespace, &table);
     let shutdown = &context.shutdown;
-    if kafka::until(&platform, shutdown, async || admin::check_topics(&config.kafka, &needed).await).await.is_none() {
+    if kafka::topics(&platform, shutdown, &config.kafka, &needed).await.is_none() {
         return Ok(());
     }
-    let looked_up = kafka::until(&platform, shutdown, async || look_up(&codec, &namespace, &table).await).await;
+    let looked_up = kafka::until(&platform, shutdown, || look_up(&codec, &namespace, &table)).await;
     let Some(schemas) = looked_up else { return Ok(()) };
 
     if config.roles.contains(&Role::Route) {
         let subscription = subscription(&context, &namespace, &schemas)?;
-        if kafka::until(&platform, shutdown, async || producer.send(vec![subscription.clone()]).await).await.is_none() {
+        if kafka::until(&platform, shutdown, || producer.send(vec![subscription.clone()])).await.is_none() {
             return Ok(());
         }
         let handler = RouteHandler {
@@ -62,21 +63,22 @@ pub(crate) async fn run(context: Context<Config>) -> anyhow::Result<()> {
     if config.roles.contains(&Role::Deliver) {
         for target in &table.targets {
             let group = format!("{GROUP}.{}", target.name);
-            let mut options = KeyedOptions::new(group.clone(), vec![route::delivery_topic(&namespace, &target.name)])
-                .service(context.service, context.version);
+            let mut options =
+                KeyedOptions::new(group.clone(), vec![route::delivery_topic(&namespace, &target.name)])
+                    .service(context.service, context.version);
             options.lanes = target.connections;
             // Enough to keep the connections busy; what waits beyond that waits in Kafka.
             options.max_in_flight = target.connections * 64;
             options.backoff = config.deliver.backoff();
             let answer = config.deliver.max_answer_bytes;
-            let handler = Deliver::new(target.clone(), group, answer, codec.clone(), schemas.receipts.clone());
+            let handler =
+                Deliver::new(target.clone(), group, answer, codec.clone(), schemas.receipts.clone());
             spawn_loop(&context, "deliver", options, handler, &producer);
         }
     }
     platform.ready();
     context.shutdown.cancelled().await;
-    context.tasks.finished().await;
-    producer.flush(FLUSH).await;
+    // The loops drain on their own, and the runtime waits for them: nothing of theirs is in flight afterwards.
     Ok(())
 }
 
@@ -87,7 +89,8 @@ fn spawn_loop<H: KeyedHandler>(
     handler: H,
     producer: &Producer,
 ) {
-    let (config, producer, shutdown) = (Arc::clone(&context.config), producer.clone(), context.shutdown.clone());
+    let (config, producer, shutdown) =
+        (Arc::clone(&context.config), producer.clone(), context.shutdown.clone());
     let probe = kafka::probe(&context.health, name);
     context.tasks.spawn(name, async move {
         let group = options.group.clone();
@@ -103,7 +106,11 @@ struct Schemas {
     subscriptions: waybill_kafka::Encoder<Subscription>,
 }
 
-async fn look_up(codec: &Codec, namespace: &Namespace, table: &RoutingTable) -> Result<Schemas, RegistryError> {
+async fn look_up(
+    codec: &Codec,
+    namespace: &Namespace,
+    table: &RoutingTable,
+) -> Result<Schemas, RegistryError> {
     let topic = namespace.topic(Receipt::TOPIC);
     let receipts = Receipts { encoder: codec.encoder(&topic).await?, topic };
     let subscriptions = codec.encoder(&namespace.topic(Subscription::TOPIC)).await?;
@@ -119,7 +126,11 @@ fn needed_topics(namespace: &Namespace, table: &RoutingTable) -> Vec<(TopicName,
 }
 
 /// The promise that every `lab.result` is confirmed, and by when: the catalogue says it.
-fn subscription(context: &Context<Config>, namespace: &Namespace, schemas: &Schemas) -> anyhow::Result<OutRecord> {
+fn subscription(
+    context: &Context<Config>,
+    namespace: &Namespace,
+    schemas: &Schemas,
+) -> anyhow::Result<OutRecord> {
     let deadline = topics::find(LabResult::TOPIC)
         .and_then(|topic| topic.consumers.iter().find(|consumer| consumer.group == GROUP)?.deadline())
         .context("the catalogue has no deadline for lab-distributor")?;
