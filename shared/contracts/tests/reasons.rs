@@ -1,7 +1,5 @@
 //! Every reason code has a page, every page a code.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 use std::{collections::BTreeSet, path::Path};
 
 use waybill_contracts::reason;

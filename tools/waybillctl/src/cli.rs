@@ -1,4 +1,6 @@
-//! Arguments.
+//! Arguments. Doc comments here are help texts.
+
+#![expect(clippy::doc_markdown, reason = "backticks and angle brackets would show in the help")]
 
 use std::path::PathBuf;
 

@@ -16,6 +16,7 @@ use crate::{
 /// A message as the tracker's API shows it; what a newer tracker adds is ignored, what an older one lacks is empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_field_names, reason = "the names of the API")]
 struct Message {
     message_id: String,
     trace_id: Option<String>,

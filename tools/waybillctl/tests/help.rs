@@ -1,8 +1,6 @@
 //! The help texts, as they were agreed: `help.txt`. `WAYBILL_GOLDEN=1 cargo test -p waybillctl --test help` writes it anew.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
-use std::{path::Path, process::Command};
+use std::{fmt::Write as _, path::Path, process::Command};
 
 #[test]
 fn help_texts_are_those_of_the_file() {
@@ -22,7 +20,7 @@ fn help_texts_are_those_of_the_file() {
         let words: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let output = Command::new(env!("CARGO_BIN_EXE_waybillctl")).args(&words).output().unwrap();
         assert!(output.status.success(), "{command}");
-        all += &format!("$ waybillctl {}\n{}\n", words.join(" "), String::from_utf8(output.stdout).unwrap());
+        writeln!(all, "$ waybillctl {}\n{}", words.join(" "), String::from_utf8(output.stdout).unwrap()).unwrap();
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help.txt");
     if std::env::var_os("WAYBILL_GOLDEN").is_some() {

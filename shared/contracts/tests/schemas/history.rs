@@ -33,7 +33,7 @@ fn freeze<T: Record>() {
     let folder = history::<T>();
     std::fs::create_dir_all(&folder).unwrap();
     let write = |extension: &str, text: String| {
-        std::fs::write(folder.join(format!("{version}.{extension}")), text).unwrap()
+        std::fs::write(folder.join(format!("{version}.{extension}")), text).unwrap();
     };
     write("avsc", T::SCHEMA.to_owned());
     write("datum", STANDARD.encode(&datum) + "\n");

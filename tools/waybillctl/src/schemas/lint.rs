@@ -64,7 +64,7 @@ pub(crate) fn problems(types: &Types) -> Vec<String> {
             }
             match &field.phi {
                 Some(phi) if !PHI.contains(&phi.as_str()) => {
-                    found.push(format!("{place} has phi {phi:?}, which is none of {PHI:?}"))
+                    found.push(format!("{place} has phi {phi:?}, which is none of {PHI:?}"));
                 }
                 None if identifies(record, &field.name, &field.ty) => {
                     found.push(format!("{place} identifies a person and carries no phi"));
