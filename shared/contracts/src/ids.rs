@@ -11,7 +11,8 @@ use crate::timestamp::Timestamp;
 
 /// Id of an inbound message: a `UUIDv8` (RFC 9562 §5.8) made from the message itself, and the trace id.
 ///
-/// 48 bits of message time (milliseconds; zero when the message has none), then SHA-256 over feed, sender and bytes.
+/// 48 bits of message time (milliseconds; zero when the message has none), then SHA-256 over feed, sender and the bytes' own
+/// SHA-256.
 /// The same bytes from the same feed and sender get the same id on every replica and at every resend.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(Uuid);
@@ -19,9 +20,14 @@ pub struct MessageId(Uuid);
 impl MessageId {
     /// Derives the id; see the type for the rule. `sender` is MSH-3|MSH-4 or what stands for it.
     pub fn derive(feed: &str, sender: &str, sent_at: Option<Timestamp>, bytes: &[u8]) -> Self {
+        Self::derive_hashed(feed, sender, sent_at, &Sha256::digest(bytes).into())
+    }
+
+    /// The same from the SHA-256 of the bytes, for those who need that too: a message is hashed once.
+    pub fn derive_hashed(feed: &str, sender: &str, sent_at: Option<Timestamp>, sha256: &[u8; 32]) -> Self {
         let mut hasher = Sha256::new();
         // Lengths first, so that no two splits of the same text meet.
-        for part in [feed.as_bytes(), sender.as_bytes(), bytes] {
+        for part in [feed.as_bytes(), sender.as_bytes(), sha256] {
             hasher.update((part.len() as u64).to_be_bytes());
             hasher.update(part);
         }

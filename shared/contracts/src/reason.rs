@@ -64,6 +64,8 @@ reasons! {
     EVENT_NOT_MAPPED = "NRM-0001";
     /// A batch; its messages are not split yet.
     BATCH_NOT_SPLIT = "NRM-0002";
+    /// The message came by a feed that is not configured here.
+    FEED_UNKNOWN = "NRM-0003";
     /// Nobody subscribes to the topics of its events.
     NO_SUBSCRIBER = "TRK-0001";
     /// The normalizer has not accounted for a received message in its time.
