@@ -88,20 +88,16 @@ pub fn refused(record: &Refused) -> Waybill {
     }
 }
 
-/// A manifest: normalized, it opens a line per event and consumer that owes a confirmation; routed, it settles the
-/// router's own line and opens one per target.
-pub fn manifest(
-    record: &Manifest,
-    subscriptions: &Subscriptions,
-    allow: &Allowances,
-) -> Result<Waybill, IncompleteManifest> {
+/// A manifest: normalized, it names the events, whose lines [`claim`] opens; routed, it settles the router's own line
+/// and opens one per target.
+pub fn manifest(record: &Manifest, allow: &Allowances) -> Result<Waybill, IncompleteManifest> {
     let mut waybill = match record.received_at {
         Some(received_at) => accepted(received_at, allow),
         None => unannounced(record.at, allow),
     };
     waybill.feed = Some(record.feed.clone());
-    waybill.message_type = record.message_type.clone();
-    waybill.control_id = record.control_id.clone();
+    waybill.message_type.clone_from(&record.message_type);
+    waybill.control_id.clone_from(&record.control_id);
     waybill.first_seen = waybill.first_seen.min(Some(record.at));
     match record.stage {
         ManifestStage::Normalized => {
@@ -109,9 +105,10 @@ pub fn manifest(
             waybill.normalized = Some(Normalized { first_at: record.at, last_at: record.at, reason });
             for made in &record.events {
                 let topic = Some(EventTopic::Made(made.topic.clone()));
-                waybill.events.insert(made.event_id, Event { topic, lines: BTreeMap::new() });
+                let event = Event { topic, made_at: Some(record.at), lines: BTreeMap::new() };
+                waybill.events.insert(made.event_id, event);
             }
-            Ok(claim(waybill, subscriptions))
+            Ok(waybill)
         }
         ManifestStage::Routed => {
             let (Some(event_id), Some(consumer)) = (record.event_id, record.consumer.clone()) else {
@@ -135,21 +132,19 @@ pub fn manifest(
                 let known = lines.remove(&destination).unwrap_or_default();
                 lines.insert(destination, known.join(line));
             }
-            waybill.events.insert(event_id, Event { topic: None, lines });
+            waybill.events.insert(event_id, Event { lines, ..Event::default() });
             Ok(waybill)
         }
     }
 }
 
-/// Opens the lines that subscribers owe for the events the normalizer made.
+/// Opens the lines that subscribers owe for the events the normalizer made: the same for the same events and
+/// subscriptions, however often it is done.
 #[must_use]
 pub fn claim(mut waybill: Waybill, subscriptions: &Subscriptions) -> Waybill {
-    let Some(made_at) = waybill.normalized.as_ref().map(|normalized| normalized.first_at) else {
-        return waybill;
-    };
-    for event in waybill.events.values_mut().filter(|event| event.is_made()) {
-        let topic = event.topic.as_ref().map_or("", EventTopic::as_str);
-        for (consumer, within) in subscriptions.owed(topic, made_at) {
+    for event in waybill.events.values_mut() {
+        let (Some(topic), Some(made_at)) = (&event.topic, event.made_at) else { continue };
+        for (consumer, within) in subscriptions.owed(topic.as_str(), made_at) {
             let known = event.lines.remove(consumer).unwrap_or_default();
             event.lines.insert(consumer.to_owned(), known.join(Line::expected(made_at, within)));
         }
@@ -172,6 +167,7 @@ pub fn receipt(record: &Receipt, feed: Option<String>, allow: &Allowances) -> Wa
     };
     let event = Event {
         topic: Some(EventTopic::Reported(record.topic.clone())),
+        made_at: None,
         lines: BTreeMap::from([(record.destination.clone(), line)]),
     };
     Waybill { feed, events: BTreeMap::from([(record.event_id, event)]), ..unannounced(record.at, allow) }
@@ -186,7 +182,7 @@ pub fn dead_letter(record: &DeadLetter, allow: &Allowances) -> Waybill {
     } else if let Some(event_id) = record.event_id {
         let line = Line { dead_letter: Some(failure), attempts: record.attempts, ..Line::default() };
         let lines = BTreeMap::from([(record.destination.clone(), line)]);
-        waybill.events.insert(event_id, Event { topic: None, lines });
+        waybill.events.insert(event_id, Event { lines, ..Event::default() });
     }
     waybill
 }

@@ -41,6 +41,9 @@ pub struct Event {
     /// Its topic, once known.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<EventTopic>,
+    /// When the normalizer first named it: its consumers' time runs from there.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub made_at: Option<Timestamp>,
     /// Lines by consumer group or target.
     #[serde(rename = "l", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lines: BTreeMap<String, Line>,
@@ -49,14 +52,10 @@ pub struct Event {
 impl Event {
     fn join(self, other: Self) -> Self {
         Self {
-            topic: merge(self.topic, other.topic, Ord::max),
+            topic: self.topic.max(other.topic),
+            made_at: merge(self.made_at, other.made_at, Ord::min),
             lines: join_maps(self.lines, other.lines, Line::join),
         }
-    }
-
-    /// The normalizer made it, so its consumers must confirm it.
-    pub fn is_made(&self) -> bool {
-        matches!(self.topic, Some(EventTopic::Made(_)))
     }
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{Store, StoreError};
 
 /// Waiting for another replica that migrates, and the migration itself.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// One change of the schema. Once released it is never edited; a later one corrects it.
 #[derive(Clone, Copy, Debug)]

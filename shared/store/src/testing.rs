@@ -20,6 +20,10 @@ impl TestSchema {
     ///
     /// `None` when there is no database, with a word on standard error, except that under `CI` this panics: a test that
     /// did not run must not look like one that passed.
+    ///
+    /// # Panics
+    ///
+    /// Without a database, under `CI`.
     #[expect(clippy::print_stderr, clippy::panic, reason = "for tests only")]
     pub async fn create() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -40,9 +44,13 @@ impl TestSchema {
     }
 
     /// A store in the schema.
+    ///
+    /// # Panics
+    ///
+    /// Never: the configuration has connected already.
     #[expect(clippy::expect_used, reason = "for tests only")]
     pub fn store(&self) -> Store {
-        Store::new(&self.config).expect("the configuration has connected already")
+        Store::new(&self.config).expect("connected already")
     }
 
     /// Drops the schema.

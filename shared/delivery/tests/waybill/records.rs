@@ -172,7 +172,9 @@ impl Fact {
 }
 
 fn manifest(record: &Manifest) -> Waybill {
-    record::manifest(record, &subscriptions(), &ALLOW).unwrap_or_default()
+    record::manifest(record, &ALLOW)
+        .map(|waybill| record::claim(waybill, &subscriptions()))
+        .unwrap_or_default()
 }
 
 fn receipt(event_id: EventId, destination: &str, evidence: &Evidence, attempt: i32) -> Waybill {
