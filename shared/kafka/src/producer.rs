@@ -83,8 +83,6 @@ struct Shared {
     idle: Notify,
     pub(super) hub: Hub,
     pub(super) health: Health,
-    /// The client died; the thread makes a new one.
-    pub(super) fatal: AtomicBool,
     pub(super) closed: AtomicBool,
     /// Replaced after a fatal error, empty once closed.
     pub(super) client: RwLock<Option<Arc<Client>>>,
@@ -105,7 +103,6 @@ impl Producer {
             idle: Notify::new(),
             hub: Hub::default(),
             health: Health::new(probe),
-            fatal: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             client: RwLock::new(None),
         });
@@ -215,12 +212,10 @@ impl Shared {
 
     /// What a failed record says about the cluster.
     pub(super) fn failed(&self, error: &ClientError) {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::Fatal) => self.fatal.store(true, Ordering::Release),
-            Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::BrokerTransportFailure) => {
-                self.health.set(Trouble::Broker, "no broker acknowledges records");
-            }
-            _ => {}
+        if let Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::BrokerTransportFailure) =
+            error.rdkafka_error_code()
+        {
+            self.health.set(Trouble::Broker, "no broker acknowledges records");
         }
     }
 }

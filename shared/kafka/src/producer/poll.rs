@@ -35,10 +35,6 @@ impl ClientContext for Reports {
         let Some(shared) = self.0.upgrade() else { return };
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown) => shared.health.set(Trouble::Broker, "no broker answers"),
-            Some(RDKafkaErrorCode::Fatal) => {
-                tracing::error!(reason, "the producer met a fatal error and is rebuilt");
-                shared.fatal.store(true, Ordering::Release);
-            }
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 shared.health.set(Trouble::Broker, format!("the broker refuses our credentials: {reason}"));
             }
@@ -94,7 +90,8 @@ fn run(shared: &Arc<Shared>) {
         client.poll(SLICE);
         shared.health.beat();
         queue.set(shared.waiting() as f64);
-        if shared.fatal.swap(false, Ordering::AcqRel) {
+        if let Some((code, reason)) = client.client().fatal_error() {
+            tracing::error!(%code, reason, "the producer met a fatal error and is rebuilt");
             rebuild(shared, client);
             continue;
         }
@@ -120,7 +117,6 @@ fn rebuild(shared: &Arc<Shared>, dead: Arc<Client>) {
         Err(error) => {
             // The settings were good once, so this is a want of memory or threads; try again with the next round.
             tracing::error!(%error, "cannot rebuild the producer");
-            shared.fatal.store(true, Ordering::Release);
         }
     }
 }
