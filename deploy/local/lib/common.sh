@@ -48,14 +48,17 @@ port_answers() { (exec 3<>"/dev/tcp/$host/$1") 2>/dev/null; }
 
 # A pid alone is no proof: it may have been given to another process since. The kernel's start time of the process
 # (in clock ticks since boot, field 22 of /proc/PID/stat, counted after the name because a name may hold spaces)
-# together with the boot's id is.
+# together with the boot's id is. A zombie is gone, unless threads of it are still at work (a killed JVM for a moment).
 identity_of() {
-  local stat
-  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  local pid=$1 stat tasks
+  stat=$(cat "/proc/$pid/stat" 2>/dev/null) || return 1
   stat=${stat##*) }
   # shellcheck disable=SC2086  # split on purpose
   set -- $stat
-  [ "$1" != Z ] || return 1
+  if [ "$1" = Z ]; then
+    tasks=("/proc/$pid/task"/*)
+    [ "${#tasks[@]}" -gt 1 ] || return 1
+  fi
   printf '%s %s\n' "${20}" "$(cat /proc/sys/kernel/random/boot_id)"
 }
 
@@ -114,7 +117,7 @@ http_ok() { curl -sf -o /dev/null --noproxy '*' --max-time 5 "$1"; }
 
 # stop NAME [SIGNAL] [SECONDS]: asks the process to end, insists when it does not; does nothing to what is not ours.
 stop() {
-  local name=$1 signal=${2:-TERM} limit=${3:-20} pid begun=$SECONDS
+  local name=$1 signal=${2:-TERM} limit=${3:-20} pid port begun=$SECONDS
   pid=$(pid_of "$name") || { rm -f "$pid_dir/$name"; return 0; }
   kill -s "$signal" "$pid" 2>/dev/null || true
   while pid_of "$name" >/dev/null; do
@@ -126,6 +129,20 @@ stop() {
     sleep 0.05
   done
   rm -f "$pid_dir/$name"
+  # The kernel closes the sockets of a killed process a moment after it is gone.
+  for port in $(ports_of "$name"); do
+    wait_until_closed "$port" || true
+  done
+}
+
+# wait_until_closed PORT: fails when the port still answers after two seconds.
+wait_until_closed() {
+  local tries=20
+  while port_answers "$1"; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || return 1
+    sleep 0.1
+  done
 }
 
 # --- the cache -------------------------------------------------------------------------------------------------

@@ -84,6 +84,7 @@ start_postgres() {
     complain "the data in $data is PostgreSQL $made_by's, $bin is $runs: run 'deploy/local/stack reset' (deletes the data)"
     return 1
   fi
+  postgres_clear "$data"
   (
     if [ "$(id -u)" -eq 0 ]; then
       set -- setpriv --reuid="$(postgres_user)" --regid="$(id -g "$(postgres_user)")" --init-groups -- "$bin/postgres"
@@ -92,6 +93,27 @@ start_postgres() {
     fi
     spawn postgres "$@" -D "$data" -h "$host" -p "$postgres_port" -c unix_socket_directories= -c max_connections=200 -c timezone=UTC -c log_timezone=UTC
   )
+}
+
+# After kill -9 of the server: its children notice within a moment, and until its parent has reaped it the dead pid in
+# postmaster.pid looks alive. The file is removed once no process works in the data folder.
+postgres_clear() {
+  local tries=100 folder=$1
+  [ -f "$folder/postmaster.pid" ] || return 0
+  while worked_in "$folder"; do
+    tries=$((tries - 1))
+    # PostgreSQL itself says then what is wrong.
+    [ "$tries" -gt 0 ] || return 0
+    sleep 0.1
+  done
+  rm -f "$folder/postmaster.pid"
+}
+worked_in() {
+  local cwd
+  for cwd in /proc/[0-9]*/cwd; do
+    if [ "$(readlink "$cwd" 2>/dev/null)" = "$1" ]; then return 0; fi
+  done
+  return 1
 }
 
 postgres_ready() { logged postgres 'ready to accept connections' && port_answers "$postgres_port"; }
