@@ -20,7 +20,8 @@ fn help_texts_are_those_of_the_file() {
         let words: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let output = Command::new(env!("CARGO_BIN_EXE_waybillctl")).args(&words).output().unwrap();
         assert!(output.status.success(), "{command}");
-        writeln!(all, "$ waybillctl {}\n{}", words.join(" "), String::from_utf8(output.stdout).unwrap()).unwrap();
+        writeln!(all, "$ waybillctl {}\n{}", words.join(" "), String::from_utf8(output.stdout).unwrap())
+            .unwrap();
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help.txt");
     if std::env::var_os("WAYBILL_GOLDEN").is_some() {

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use waybill_contracts::{Namespace, Record as _, TopicName, lab::LabResult};
 use waybill_kafka::{Cluster, KafkaConfig, Registry, RegistryConfig};
+use waybill_testkit::Stack;
 
 struct Place {
     namespace: Namespace,
@@ -14,15 +15,9 @@ struct Place {
 }
 
 impl Place {
-    fn new(test: &str) -> Self {
-        let mut kafka = KafkaConfig::default();
-        if let Ok(servers) = std::env::var("WAYBILL_KAFKA__BOOTSTRAP_SERVERS") {
-            kafka.bootstrap_servers = servers;
-        }
-        let mut registry = RegistryConfig::default();
-        if let Ok(url) = std::env::var("WAYBILL_REGISTRY__URL") {
-            registry.url = url;
-        }
+    fn new(stack: &Stack, test: &str) -> Self {
+        let kafka = KafkaConfig { bootstrap_servers: stack.kafka.clone(), ..KafkaConfig::default() };
+        let registry = RegistryConfig { url: stack.registry.clone(), ..RegistryConfig::default() };
         Self {
             namespace: Namespace::new(&format!("ctl-{test}-{}", std::process::id())).unwrap(),
             kafka,
@@ -50,7 +45,8 @@ impl Place {
 
 #[tokio::test]
 async fn topics_are_applied_once_and_drift_is_repaired_or_reported() {
-    let place = Place::new("topics");
+    let Some(stack) = Stack::require().await else { return };
+    let place = Place::new(&stack, "topics");
     let cluster = Cluster::new(&place.kafka).unwrap();
     let arguments = |verb: &'static str| ["topics", verb, "--target", "ward-ehr", "--target", "his"];
 
@@ -96,7 +92,8 @@ async fn topics_are_applied_once_and_drift_is_repaired_or_reported() {
 
 #[tokio::test]
 async fn schemas_are_registered_once_and_an_incompatible_one_is_refused() {
-    let place = Place::new("schemas");
+    let Some(stack) = Stack::require().await else { return };
+    let place = Place::new(&stack, "schemas");
     let registry = Registry::new(&place.registry).unwrap();
     let arguments = ["schemas", "register", "--target", "ward-ehr"];
     let (code, text) = place.run(&arguments);
@@ -120,7 +117,7 @@ async fn schemas_are_registered_once_and_an_incompatible_one_is_refused() {
     registry.register(&name, &other).await.unwrap_err();
 
     // And where such a one stands, ours is refused, by name.
-    let taken = Place::new("taken");
+    let taken = Place::new(&stack, "taken");
     registry.register(&taken.namespace.topic("lab.result.v1"), &other).await.unwrap();
     let (code, text) = taken.run(&arguments);
     assert_eq!(code, Some(1), "{text}");
