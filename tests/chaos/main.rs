@@ -1,0 +1,126 @@
+//! Messages flow at 300 a second while every process of the way is killed in turn, again and again; then everything
+//! must add up: acknowledged ⊆ stored ⊆ accounted for, delivered in order, and a balance of zero.
+//!
+//! `WAYBILL_CHAOS_ROUNDS` says how often each is killed (1 where it says nothing; `make chaos` says 10). The broker is
+//! the local stack's, so nothing else may use it meanwhile: cargo runs one test binary after the other.
+
+mod checker;
+mod checker_tests;
+mod evidence;
+mod outages;
+mod report;
+mod traffic;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use waybill_simulator::receive::{ReceiveConfig, Receiver, ReceiverHandle};
+use waybill_testkit::{Builder, Installation, Stack, Unit};
+
+use crate::{
+    checker::{Evidence, count, judge},
+    outages::Watch,
+    report::Outage,
+    traffic::{History, PORTAL, REGISTRY, Traffic},
+};
+
+/// A round is five to ten interruptions of a few seconds; the senders have enough for the slowest.
+const LONGEST_ROUND: Duration = Duration::from_secs(150);
+/// Bound of what may still be done after the last message: deliveries are repeated, offsets re-read.
+const SETTLING: Duration = Duration::from_secs(180);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_whatever_dies() {
+    let Some(stack) = Stack::require().await else { return };
+    let rounds = std::env::var("WAYBILL_CHAOS_ROUNDS").map_or(1, |text| text.parse().unwrap());
+    run(&stack, rounds).await.unwrap();
+}
+
+async fn run(stack: &Stack, rounds: u32) -> Result<()> {
+    let mut receivers = BTreeMap::new();
+    for name in [PORTAL, REGISTRY] {
+        receivers.insert(name, Receiver::start(ReceiveConfig::default()).await?);
+    }
+    let mut installation = install(stack, &receivers).await?;
+    let (ehr, lis) = (installation.mllp("ehr")?, installation.mllp("lis")?);
+
+    let traffic = Traffic::start(ehr, lis, u64::from(std::process::id()), LONGEST_ROUND * rounds);
+    let outages =
+        interrupt(&mut installation, &Watch { traffic: &traffic, receivers: &receivers }, rounds).await;
+    let history = traffic.stop().await?;
+    let outages = outages.with_context(|| installation.tails())?;
+
+    let evidence = settle(&installation, &history, &receivers).await?;
+    print!("{}", summary(&outages, &history, &receivers, &evidence));
+    let findings: Vec<_> = judge(&evidence).iter().map(ToString::to_string).collect();
+    ensure!(
+        findings.is_empty(),
+        "it does not add up:\n  {}\n{}",
+        findings.join("\n  "),
+        installation.tails()
+    );
+    let balance = installation.tracker().balance().await?;
+    ensure!(balance.balanced && balance.open() == 0, "the balance sheet is not zero: {balance:?}");
+    installation.stop().await
+}
+
+/// Short sessions: a killed member's partitions go to its next life after three seconds, not thirty. No traces: the
+/// trace store keeps everything in memory.
+async fn install(stack: &Stack, receivers: &BTreeMap<&'static str, ReceiverHandle>) -> Result<Installation> {
+    let stack = Stack { otlp: None, ..stack.clone() };
+    let builder = Installation::on(&stack).set_all("kafka.session_timeout", "3s");
+    traffic::routing(receivers).into_iter().fold(builder, Builder::target).start().await
+}
+
+/// Every victim once per round, SIGKILL to each, then a stop in good order of each service.
+async fn interrupt(installation: &mut Installation, watch: &Watch<'_>, rounds: u32) -> Result<Vec<Outage>> {
+    let mut outages = Vec::new();
+    watch.calm().await?;
+    for _ in 0..rounds {
+        for unit in Unit::ALL {
+            outages.push(watch.kill(unit.name(), installation.unit(unit)?).await?);
+            watch.calm().await?;
+        }
+        outages.push(watch.kill_broker(installation).await?);
+        watch.calm().await?;
+        for unit in Unit::ALL {
+            outages.push(watch.restart(unit.name(), installation.unit(unit)?).await?);
+            watch.calm().await?;
+        }
+    }
+    Ok(outages)
+}
+
+/// Waits until the tracker has settled everything that is stored, then takes all evidence.
+async fn settle(
+    installation: &Installation,
+    history: &History,
+    receivers: &BTreeMap<&'static str, ReceiverHandle>,
+) -> Result<Evidence> {
+    let (topics, tracker) = (installation.topics(), installation.tracker());
+    let stored = evidence::stored(topics).await?;
+    let refused = evidence::refused(topics).await?;
+    let known = stored.iter().map(|record| &record.message_id).chain(&refused).collect::<HashSet<_>>().len();
+    let settling = tracker.until_settled(known as u64, SETTLING).await;
+    // What the tracker does not settle is for the referee to name.
+    if let Err(error) = &settling {
+        println!("{error:#}");
+    }
+    let verdicts = evidence::verdicts(topics).await?;
+    let asked = evidence::asked(&tracker, &stored).await?;
+    let received = traffic::arrivals(receivers);
+    Ok(Evidence { sent: history.sent.clone(), stored, refused, received, verdicts, asked })
+}
+
+fn summary(
+    outages: &[Outage],
+    history: &History,
+    receivers: &BTreeMap<&'static str, ReceiverHandle>,
+    evidence: &Evidence,
+) -> String {
+    let table = report::table(outages, &history.acknowledged, &traffic::arrival_times(receivers));
+    format!("\n{table}\n{}\n", report::counts(&count(evidence), history.resends))
+}
