@@ -140,6 +140,8 @@ impl KafkaConfig {
             .set("compression.type", self.compression.as_str())
             .set("linger.ms", (linger.as_secs_f64() * 1000.0).to_string())
             .set("delivery.timeout.ms", delivery_timeout.as_millis().to_string())
+            // A topic that does not exist is an error after five seconds, not thirty.
+            .set("topic.metadata.propagation.max.ms", "5000")
             // Above our own bound, so that a full queue would be a defect.
             .set("queue.buffering.max.messages", (max_in_flight.saturating_mul(2).max(1000)).to_string())
             .set("queue.buffering.max.kbytes", "262144")
@@ -257,5 +259,33 @@ impl Default for RegistryConfig {
             timeout: HumanDuration::secs(5),
             confirm_after: HumanDuration::secs(5),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_refused_and_the_defaults_are_a_configuration() {
+        let defaults = serde_json::to_string(&KafkaConfig::default()).unwrap();
+        let read: KafkaConfig = serde_json::from_str(&defaults).unwrap();
+        assert_eq!(read.bootstrap_servers, "127.0.0.1:9092");
+        assert!(serde_json::from_str::<KafkaConfig>(r#"{"bootstrap_server":"x"}"#).is_err());
+        assert!(serde_json::from_str::<KafkaConfig>(r#"{"security":{"protocol":"tls"}}"#).is_err());
+    }
+
+    #[test]
+    fn a_password_is_shown_nowhere() {
+        let security = Security {
+            protocol: Protocol::SaslSsl,
+            sasl_username: Some("lab".into()),
+            sasl_password: Some(Secret::literal("hunter2".into())),
+            ..Security::default()
+        };
+        let config = KafkaConfig { security, ..KafkaConfig::default() };
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(!format!("{:?}", config.client()).contains("hunter2"));
+        assert_eq!(config.client().get("sasl.password"), Some("hunter2"));
     }
 }

@@ -19,6 +19,7 @@ mod error;
 mod handler;
 mod keyed;
 mod out;
+mod partitions;
 mod probe;
 mod producer;
 mod read;

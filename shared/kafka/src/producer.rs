@@ -13,7 +13,7 @@
 mod group;
 mod poll;
 
-pub(crate) use poll::answers;
+pub(crate) use poll::look;
 
 use std::{
     future::Future,
@@ -83,6 +83,8 @@ struct Shared {
     idle: Notify,
     pub(super) hub: Hub,
     pub(super) health: Health,
+    /// Every connection broke, which an idle one does by itself; the thread looks whether a broker answers.
+    pub(super) suspect: AtomicBool,
     pub(super) closed: AtomicBool,
     /// Replaced after a fatal error, empty once closed.
     pub(super) client: RwLock<Option<Arc<Client>>>,
@@ -103,6 +105,7 @@ impl Producer {
             idle: Notify::new(),
             hub: Hub::default(),
             health: Health::new(probe),
+            suspect: AtomicBool::new(true),
             closed: AtomicBool::new(false),
             client: RwLock::new(None),
         });

@@ -21,6 +21,7 @@ use super::ends::{self, Progress};
 use crate::{
     Batch, BatchOptions, InRecord, Position, TopicPartition,
     consumer::{Member, REVOKE_DRAIN, Start},
+    partitions::Partitions,
     probe::Health,
 };
 
@@ -73,7 +74,7 @@ pub(super) struct BatchMember {
     group: String,
     max_records: usize,
     max_bytes: usize,
-    owned: Mutex<HashMap<TopicPartition, Arc<Owned>>>,
+    owned: Mutex<Partitions<Arc<Owned>>>,
     queue: Mutex<Queue>,
     /// The queue got its first record, or enough for a batch.
     filled: Notify,
@@ -203,7 +204,7 @@ impl Member for BatchMember {
             let consumed = counter(Metric::Consumed, &[Label::Topic(&at.topic), Label::Group(&self.group)]);
             let state = State { stored, moved: false, progress: Progress::starting(stored) };
             let owned = Owned { at: at.clone(), gone: AtomicBool::new(false), state: Mutex::new(state), consumed };
-            self.owned.lock().insert(at.clone(), Arc::new(owned));
+            self.owned.lock().insert(at, Arc::new(owned));
             starts.push((at.clone(), stored));
         }
         Start::At(starts)
@@ -238,8 +239,7 @@ impl Member for BatchMember {
 
     fn take(&self, message: &BorrowedMessage<'_>) {
         let owned = self.owned.lock();
-        let at = TopicPartition::new(message.topic(), message.partition());
-        let Some(owned) = owned.get(&at).cloned() else { return };
+        let Some(owned) = owned.get(message.topic(), message.partition()).cloned() else { return };
         owned.consumed.increment(1);
         let record = InRecord::of(owned.at.topic.clone(), message);
         let mut queue = self.queue.lock();

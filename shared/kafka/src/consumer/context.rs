@@ -35,6 +35,8 @@ pub(crate) struct Context<M> {
     group: String,
     /// Partitions that we paused: only those may be resumed, anything else makes librdkafka repeat records.
     pub(super) paused: Mutex<HashSet<TopicPartition>>,
+    /// Every connection broke, which an idle one does by itself.
+    pub(super) suspect: AtomicBool,
     /// An error said that a topic is missing or closed to us.
     pub(super) look_at_topics: AtomicBool,
 }
@@ -46,6 +48,7 @@ impl<M: Member> Context<M> {
             health,
             group: group.to_owned(),
             paused: Mutex::default(),
+            suspect: AtomicBool::new(false),
             look_at_topics: AtomicBool::new(false),
         }
     }
@@ -165,7 +168,7 @@ fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
 impl<M: Member> ClientContext for Context<M> {
     fn error(&self, error: ClientError, reason: &str) {
         match error.rdkafka_error_code() {
-            Some(Code::AllBrokersDown) => self.health.set(Trouble::Broker, "no broker answers"),
+            Some(Code::AllBrokersDown) => self.suspect.store(true, Ordering::Release),
             Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
                 self.health.set(Trouble::Broker, format!("the broker refuses our credentials: {reason}"));
             }

@@ -121,11 +121,13 @@ impl<'a, M: Member> Poller<'a, M> {
                 self.pause(context.member.stuck().into_iter().collect());
             }
         }
+        if context.suspect.swap(false, Ordering::AcqRel) {
+            producer::look(self.client.client(), &context.health);
+        }
         if now.duration_since(self.looked) >= LOOK {
             if context.health.has(&Trouble::Broker) {
-                if producer::answers(self.client.client()) {
-                    context.health.clear(&Trouble::Broker);
-                }
+                producer::look(self.client.client(), &context.health);
+                context.member.ends(&mut |_| None);
             } else {
                 context.member.ends(&mut |at| {
                     self.client.fetch_watermarks(&at.topic, at.partition, Duration::from_millis(500)).ok()

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use waybill_telemetry::metrics::{Counter, Label, Metric, counter};
 
-use crate::{InRecord, TopicPartition, watermark::Tracker};
+use crate::{InRecord, TopicPartition, partitions::Partitions, watermark::Tracker};
 
 /// One assignment of one partition, from when it came until it went; a partition that comes back is another one.
 pub(super) struct Assignment {
@@ -71,32 +71,27 @@ impl Assignment {
 /// The partitions that are ours.
 #[derive(Default)]
 pub(super) struct Assignments {
-    by_topic: HashMap<Arc<str>, Vec<Option<Arc<Assignment>>>>,
+    ours: Partitions<Arc<Assignment>>,
     /// What was last given out for storing.
     given: HashMap<TopicPartition, i64>,
 }
 
 impl Assignments {
     pub(super) fn assign(&mut self, at: &TopicPartition, group: &str) {
-        let Ok(index) = usize::try_from(at.partition) else { return };
-        let partitions = self.by_topic.entry(at.topic.clone()).or_default();
-        if partitions.len() <= index {
-            partitions.resize(index + 1, None);
-        }
-        partitions[index] = Some(Arc::new(Assignment::new(at.clone(), group)));
+        self.ours.insert(at, Arc::new(Assignment::new(at.clone(), group)));
     }
 
     pub(super) fn get(&self, topic: &str, partition: i32) -> Option<&Arc<Assignment>> {
-        self.by_topic.get(topic)?.get(usize::try_from(partition).ok()?)?.as_ref()
+        self.ours.get(topic, partition)
     }
 
-    pub(super) fn remove(&mut self, at: &TopicPartition) -> Option<Arc<Assignment>> {
+    pub(super) fn remove(&mut self, at: &TopicPartition) {
         self.given.remove(at);
-        self.by_topic.get_mut(&at.topic)?.get_mut(usize::try_from(at.partition).ok()?)?.take()
+        self.ours.remove(at);
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Assignment>> {
-        self.by_topic.values().flatten().flatten()
+        self.ours.values()
     }
 
     /// Offsets that moved since the last call.

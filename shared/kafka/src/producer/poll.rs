@@ -18,7 +18,10 @@ use rdkafka::{
 use waybill_telemetry::metrics::{Metric, gauge_handle};
 
 use super::{Client, Shared, group::Group};
-use crate::{KafkaError, ProduceError, probe::Trouble};
+use crate::{
+    KafkaError, ProduceError,
+    probe::{Health, Trouble},
+};
 
 /// How long one `poll` lasts: it never returns early, so this bounds how late a stop is noticed, not how late a report is.
 const SLICE: Duration = Duration::from_millis(100);
@@ -34,7 +37,7 @@ impl ClientContext for Reports {
     fn error(&self, error: ClientError, reason: &str) {
         let Some(shared) = self.0.upgrade() else { return };
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AllBrokersDown) => shared.health.set(Trouble::Broker, "no broker answers"),
+            Some(RDKafkaErrorCode::AllBrokersDown) => shared.suspect.store(true, Ordering::Release),
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 shared.health.set(Trouble::Broker, format!("the broker refuses our credentials: {reason}"));
             }
@@ -95,10 +98,9 @@ fn run(shared: &Arc<Shared>) {
             rebuild(shared, client);
             continue;
         }
-        if shared.health.has(&Trouble::Broker) && looked.is_none_or(|at| at.elapsed() >= LOOK) {
-            if answers(client.client()) {
-                shared.health.clear(&Trouble::Broker);
-            }
+        let due = shared.health.has(&Trouble::Broker) && looked.is_none_or(|at| at.elapsed() >= LOOK);
+        if shared.suspect.swap(false, Ordering::AcqRel) || due {
+            look(client.client(), &shared.health);
             looked = Some(Instant::now());
         }
     }
@@ -121,7 +123,11 @@ fn rebuild(shared: &Arc<Shared>, dead: Arc<Client>) {
     }
 }
 
-/// Some broker answers a request for metadata.
-pub(crate) fn answers<C: ClientContext>(client: &NativeClient<C>) -> bool {
-    client.fetch_metadata(None, LOOK).is_ok_and(|metadata| !metadata.brokers().is_empty())
+/// Shows whether some broker answers a request for metadata.
+pub(crate) fn look<C: ClientContext>(client: &NativeClient<C>, health: &Health) {
+    if client.fetch_metadata(None, LOOK).is_ok_and(|metadata| !metadata.brokers().is_empty()) {
+        health.clear(&Trouble::Broker);
+    } else if !health.has(&Trouble::Broker) {
+        health.set(Trouble::Broker, "no broker answers");
+    }
 }

@@ -4,6 +4,7 @@
 mod batch_faults;
 mod batch_real;
 mod keyed_faults;
+mod keyed_pressure;
 mod keyed_real;
 mod producer;
 mod registry;
