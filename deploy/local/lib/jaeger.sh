@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Jaeger: receives OTLP, keeps the last traces in memory, answers its query API. Built once from the module pinned in
 # jaeger/go.mod (about four minutes of CPU); that module holds a placeholder instead of the UI, the Docker image has it.
-# shellcheck disable=SC2154  # variables come from common.sh
+# shellcheck disable=SC2034,SC2154  # variables come from common.sh and go to ../stack
 
 jaeger_url=http://$host:$jaeger_port
 otlp_url=http://$host:$otlp_port

@@ -1,14 +1,18 @@
 # shellcheck shell=bash
 # PostgreSQL: the distribution's, or Maven's embedded binaries where there is none. Superuser waybill, so that tests can
 # create databases of their own. TCP only: a clone's path may be too long for a socket.
-# shellcheck disable=SC2154  # variables come from common.sh
+# shellcheck disable=SC2016,SC2034,SC2154  # variables come from common.sh and go to ../stack; pom.xml has its own ${…}
 
 postgres_url=postgres://waybill:waybill@$host:$postgres_port/waybill
 postgres_embedded=$cache_dir/postgres-$(coordinate 'embedded-postgres-binaries-linux-${postgres.arch}')
 
-# The newest server of the distribution, else the embedded one.
+# The newest server of the distribution, else (or with WAYBILL_STACK_POSTGRES=embedded) Maven's.
 postgres_bin() {
   local folder best=
+  if [ "${WAYBILL_STACK_POSTGRES:-}" = embedded ]; then
+    printf '%s/bin\n' "$postgres_embedded"
+    return 0
+  fi
   for folder in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin; do
     if [ -x "$folder/postgres" ] && [ -x "$folder/initdb" ]; then
       best=$(printf '%s\n%s\n' "$best" "$folder" | sort -V | tail -n 1)
