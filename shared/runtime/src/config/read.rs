@@ -26,6 +26,7 @@ pub(super) fn read<C: ServiceConfig>(
             Err(problem) => reader.problems.push(problem),
         }
     }
+    complete_admin::<C>(&mut table);
     let config = reader.deserialize::<C>(table);
     if let Some(config) = &config {
         reader.validate(config);
@@ -33,6 +34,18 @@ pub(super) fn read<C: ServiceConfig>(
     match config {
         Some(config) if reader.problems.is_empty() => Ok(config),
         _ => Err(ConfigErrors(reader.problems)),
+    }
+}
+
+/// Fills a partial `[admin]` up with the service's own defaults: serde would take the section's, whose port is nobody's.
+fn complete_admin<C: ServiceConfig>(table: &mut Table) {
+    let Some(Value::Table(admin)) = table.get_mut("admin") else {
+        return;
+    };
+    // A service with mandatory keys has no defaults as a whole.
+    let defaults = C::deserialize(Table::new()).ok().and_then(|config| Table::try_from(config.admin()).ok());
+    for (key, value) in defaults.into_iter().flatten() {
+        admin.entry(key).or_insert(value);
     }
 }
 
@@ -60,7 +73,9 @@ impl Reader {
             if !(message.starts_with("missing field") && self.took_out_below(&path)) {
                 self.add(&path, message);
             }
-            if !remove(&mut table, &path) {
+            // A list's element is not taken out alone, for the positions of the others would be wrong: the list goes.
+            let parts = (1..=path.len()).rev();
+            if !parts.into_iter().any(|length| remove(&mut table, &path[..length])) {
                 return None;
             }
         }
@@ -144,8 +159,7 @@ fn describe(error: &toml::de::Error, path: &mut Vec<String>) -> String {
     format!("unknown key{expected}")
 }
 
-/// Takes a key out. False: there is nothing to take out, or it is a list's element, without which the positions of the
-/// others would be wrong.
+/// Takes a key out of a table. False: there is none, or it is a list's element.
 fn remove(table: &mut Table, path: &[String]) -> bool {
     let Some((key, around)) = path.split_last() else {
         return false;
