@@ -53,7 +53,9 @@ metrics! {
     AckSeconds Histogram "waybill_ack_seconds" ["feed"] "Time from the last byte of a message to its acknowledgement.";
     FramesMalformed Counter "waybill_frames_malformed_total" ["feed", "reason"] "Frames that could not be read as a message.";
     Duplicates Counter "waybill_duplicates_total" ["feed"] "Received messages that were known already and answered from memory.";
+    ControlIdsReused Counter "waybill_control_ids_reused_total" ["feed"] "Messages that came with the control id of another message.";
     Connections Gauge "waybill_connections" ["feed"] "Open connections of senders.";
+    ConnectionsRefused Counter "waybill_connections_refused_total" ["feed"] "Connections closed at once because the feed has as many as it may.";
 
     // --- Kafka
     ProduceErrors Counter "waybill_produce_errors_total" ["topic", "class"] "Records that the broker did not acknowledge.";

@@ -1,0 +1,104 @@
+//! A feed as the code uses it: its settings, checked and compiled once.
+
+use waybill_contracts::PatientKeyer;
+use waybill_hl7v2::{Charset, Dtm, Header};
+
+use crate::{
+    config::{AcceptConfig, FeedConfig},
+    mapping::MAPPING_VERSION,
+};
+
+/// One sender's way in.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// Name.
+    pub name: String,
+    /// Name and content hash of what decides the mapping; travels in each event.
+    pub profile: String,
+    /// Assigning authority of identifiers without one; `None`: the sending facility (MSH-4).
+    pub default_authority: Option<String>,
+    /// Character set, whatever MSH-18 says; `None`: MSH-18, else by the bytes.
+    pub charset: Option<Charset>,
+    /// Minutes east of UTC of times without an offset, where MSH-7 has none either.
+    pub utc_offset: i16,
+    /// Which headers are acceptable.
+    pub accept: AcceptConfig,
+    /// Makes the keys.
+    pub keyer: PatientKeyer,
+}
+
+impl Feed {
+    /// From settings that [`FeedConfig::problems`] has found nothing wrong with; what is wrong all the same counts as
+    /// not set.
+    pub fn new(config: &FeedConfig, keyer: PatientKeyer) -> Self {
+        let charset = config.charset.as_deref().and_then(Charset::named);
+        let utc_offset = parse_utc_offset(&config.utc_offset).unwrap_or(0);
+        let deciding = format!(
+            "{MAPPING_VERSION}\n{:?}\n{:?}\n{utc_offset}",
+            config.default_authority,
+            charset.map(|charset| charset.name()),
+        );
+        Self {
+            name: config.name.clone(),
+            profile: format!("{}@{}", config.name, short_hash(deciding.as_bytes())),
+            default_authority: config.default_authority.clone(),
+            charset,
+            utc_offset,
+            accept: config.accept.clone(),
+            keyer,
+        }
+    }
+
+    /// The offset of MSH-7 is the default of the whole message (HL7 v2, MSH-7); without one the feed's counts.
+    pub(crate) fn utc_offset_of(&self, header: &Header<'_>) -> i16 {
+        Dtm::parse(header.timestamp()).and_then(|dtm| dtm.offset_minutes()).unwrap_or(self.utc_offset)
+    }
+}
+
+/// `+01:00` as minutes; `Z` is zero.
+pub(crate) fn parse_utc_offset(text: &str) -> Option<i16> {
+    if text == "Z" {
+        return Some(0);
+    }
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    let two = |part: &str, below: i16| {
+        let number = part.parse::<i16>().ok().filter(|_| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()));
+        number.filter(|number| *number < below)
+    };
+    Some(sign * (two(hours, 15)? * 60 + two(minutes, 60)?))
+}
+
+fn short_hash(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_read_strictly() {
+        assert_eq!(parse_utc_offset("+00:00"), Some(0));
+        assert_eq!(parse_utc_offset("Z"), Some(0));
+        assert_eq!(parse_utc_offset("-05:30"), Some(-330));
+        for wrong in ["", "5", "+5:00", "+0500", "+15:00", "+01:60", "UTC", "é"] {
+            assert_eq!(parse_utc_offset(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_profile_changes_with_what_decides_the_mapping_only() {
+        let keyer = PatientKeyer::new(b"test");
+        let profile = |config: FeedConfig| Feed::new(&config, keyer.clone()).profile;
+        let plain = profile(FeedConfig::default());
+        assert!(plain.starts_with("default@"));
+        assert_eq!(plain, profile(FeedConfig { max_connections: 7, ..FeedConfig::default() }));
+        assert_ne!(plain, profile(FeedConfig { default_authority: Some("GH".into()), ..FeedConfig::default() }));
+    }
+}

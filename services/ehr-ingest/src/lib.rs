@@ -1,0 +1,35 @@
+//! Takes messages from EHRs and laboratories, stores them before it acknowledges them, and makes events of them.
+//!
+//! - **listen**: MLLP in, one record on `inbound.message.v1` per message, then the ACK: AA means stored. What is refused is
+//!   stored on `inbound.rejected.v1` and answered AE or AR with an ERR; what cannot be stored now is answered AR with 207.
+//! - **normalize**: consumes `inbound.message.v1`, emits `clinical.patient.v1`, `clinical.encounter.v1` and
+//!   `lab.result.v1`, and one manifest per message on `delivery.manifest.v1` that says what it became, or why nothing.
+//! - Ordering: per patient. All records of a patient have the same key, from the listener's record to the last event.
+//! - Rejects at the door with `ING-…`; a message without events has `NRM-0001` or `NRM-0002` in its manifest.
+//!
+//! [`accept`] and [`mapping`] are pure; sockets are in `listen`, topics in `normalize`.
+
+pub mod accept;
+pub mod config;
+pub mod feed;
+pub mod mapping;
+
+mod listen;
+mod normalize;
+mod patient_id;
+mod service;
+
+use waybill_runtime::Service;
+
+use crate::config::Config;
+
+/// `ce_source` of everything this service writes.
+pub(crate) const SOURCE: &str = "/ehr-ingest";
+
+/// The service as a value.
+pub const SERVICE: Service<Config> = Service {
+    name: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    about: "Takes messages in, stores them before it acknowledges them, and makes events of them",
+    run: |context| Box::pin(service::run(context)),
+};

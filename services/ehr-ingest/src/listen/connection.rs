@@ -1,0 +1,216 @@
+//! One connection: reads frames, stores messages, writes answers in the order of the messages.
+//!
+//! A *turn* is what one read brought: all its messages are sent to Kafka before the first answer is awaited, so that a
+//! sender who does not wait for answers shares round trips. While a turn is answered nothing is read: that is the
+//! back-pressure. An idle connection holds no more than a small buffer.
+
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::{
+    codec::Decoder,
+    sync::CancellationToken,
+};
+use waybill_hl7v2::{
+    Index,
+    mllp::{Inbound, MllpCodec},
+};
+
+use super::{
+    exchange::{Answer, Exchange},
+    feed::OpenFeed,
+    store::Store,
+};
+
+/// First size of a read buffer: most messages are smaller.
+const READ_BYTES: usize = 4096;
+/// A buffer grows by at most this much at once.
+const MAX_GROWTH: usize = 1 << 20;
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The sender closed it.
+    Sender,
+    /// The process ends.
+    Shutdown,
+    /// Nothing came for the feed's idle timeout.
+    Idle,
+    /// A message was not complete within the feed's frame timeout.
+    SlowFrame,
+    /// Nothing can be answered to what came in.
+    Unanswerable,
+    /// The stream failed.
+    Broken,
+}
+
+impl End {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sender => "sender",
+            Self::Shutdown => "shutdown",
+            Self::Idle => "idle_timeout",
+            Self::SlowFrame => "frame_timeout",
+            Self::Unanswerable => "unanswerable",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+pub(crate) struct Connection<'a, S> {
+    stream: S,
+    feed: &'a OpenFeed,
+    store: &'a Store,
+    codec: MllpCodec,
+    input: BytesMut,
+    output: BytesMut,
+    index: Index,
+    /// When the frame that is coming in was first seen.
+    frame_since: Option<Instant>,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
+    pub(crate) fn new(stream: S, feed: &'a OpenFeed, store: &'a Store) -> Self {
+        Self {
+            stream,
+            feed,
+            store,
+            codec: MllpCodec::new(feed.settings.max_frame_bytes),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            index: Index::new(),
+            frame_since: None,
+        }
+    }
+
+    /// Serves until either side ends it.
+    pub(crate) async fn serve(mut self, shutdown: &CancellationToken) -> End {
+        let mut cancelled = pin!(shutdown.cancelled());
+        let mut came = Instant::now();
+        loop {
+            let turn = self.turn(came);
+            if !turn.is_empty() {
+                if let Err(end) = self.answer(turn).await {
+                    return end;
+                }
+                continue;
+            }
+            if shutdown.is_cancelled() {
+                return End::Shutdown;
+            }
+            let (limit, late) = self.patience(came);
+            self.reserve();
+            tokio::select! {
+                biased;
+                read = tokio::time::timeout(limit, self.stream.read_buf(&mut self.input)) => match read {
+                    Err(_) => return late,
+                    Ok(Err(_)) => return self.end_of_stream(came, End::Broken).await,
+                    Ok(Ok(0)) => return self.end_of_stream(came, End::Sender).await,
+                    Ok(Ok(_)) => came = Instant::now(),
+                },
+                () = &mut cancelled => return End::Shutdown,
+            }
+        }
+    }
+
+    /// Takes what is complete in the buffer, up to the feed's bound.
+    fn turn(&mut self, came: Instant) -> Vec<Exchange<'a>> {
+        let mut turn = Vec::new();
+        while turn.len() < self.feed.settings.max_pipelined {
+            // The codec fails on writing only.
+            let Ok(Some(item)) = self.codec.decode(&mut self.input) else { break };
+            turn.extend(self.take(item, came));
+        }
+        self.frame_since = self.codec.is_in_frame().then(|| self.frame_since.unwrap_or(came));
+        turn
+    }
+
+    fn take(&mut self, item: Inbound, came: Instant) -> Option<Exchange<'a>> {
+        if !matches!(item, Inbound::Message(_)) {
+            self.feed.malformed(&item);
+        }
+        let (feed, store) = (self.feed, self.store);
+        // The next frame's time starts anew.
+        let started = self.frame_since.take().unwrap_or(came);
+        match item {
+            Inbound::Message(bytes) => Some(Exchange::message(feed, store, bytes, started, &mut self.index)),
+            Inbound::TooLarge { head, .. } => Some(Exchange::too_large(feed, store, head, started)),
+            Inbound::Malformed { content } => Some(Exchange::quarantine(feed, store, content, started)),
+            _ => None,
+        }
+    }
+
+    /// Awaits the fate of each message in turn and answers it. Answers that are known are written together.
+    async fn answer(&mut self, turn: Vec<Exchange<'a>>) -> Result<(), End> {
+        let mut end = Ok(());
+        for mut exchange in turn {
+            let answer = match exchange.settled() {
+                Some(answer) => answer,
+                None => {
+                    // What is known already does not wait for this one.
+                    end = end.and(self.flush().await);
+                    exchange.settle().await
+                }
+            };
+            match answer {
+                Answer::Write(ack) if end.is_ok() => end = self.queue(ack),
+                // A sender that is gone gets no answer; what it sent is stored all the same.
+                Answer::Write(_) | Answer::Nothing => {}
+                Answer::Close => end = end.and(Err(End::Unanswerable)),
+            }
+        }
+        // Answers before the one that closes are owed.
+        let flushed = self.flush().await;
+        end.and(flushed)
+    }
+
+    fn queue(&mut self, ack: Vec<u8>) -> Result<(), End> {
+        use tokio_util::codec::Encoder;
+        self.codec.encode(bytes::Bytes::from(ack), &mut self.output).map_err(|_| End::Broken)
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        // A sender that does not read its answers must not hold the connection for ever.
+        let write = self.stream.write_all_buf(&mut self.output);
+        let written = tokio::time::timeout(self.feed.settings.frame_timeout.get(), write).await;
+        let ok = matches!(written, Ok(Ok(())));
+        self.output.clear();
+        if ok { Ok(()) } else { Err(End::Broken) }
+    }
+
+    /// How long to wait for the next bytes, and what it means when none came.
+    fn patience(&self, came: Instant) -> (Duration, End) {
+        let idle = self.feed.settings.idle_timeout.get().saturating_sub(came.elapsed());
+        match self.frame_since {
+            Some(since) => {
+                let frame = self.feed.settings.frame_timeout.get().saturating_sub(since.elapsed());
+                if frame < idle { (frame, End::SlowFrame) } else { (idle, End::Idle) }
+            }
+            None => (idle, End::Idle),
+        }
+    }
+
+    fn reserve(&mut self) {
+        // A large message arrives in few reads, a small one in a small buffer.
+        let wanted = self.input.len().clamp(READ_BYTES, MAX_GROWTH);
+        self.input.reserve(wanted);
+    }
+
+    /// What is complete is handled as ever; what is not is counted.
+    async fn end_of_stream(&mut self, came: Instant, end: End) -> End {
+        let mut turn = Vec::new();
+        while let Ok(Some(item)) = self.codec.decode_eof(&mut self.input) {
+            turn.extend(self.take(item, came));
+        }
+        // The other half may still be open for answers.
+        let _ = self.answer(turn).await;
+        end
+    }
+}

@@ -1,0 +1,64 @@
+//! A feed with its listener's state.
+
+use parking_lot::Mutex;
+use waybill_hl7v2::{ack::AckCode, mllp::Inbound};
+use waybill_telemetry::metrics::{self, Counter, Gauge, Histogram, Label, Metric};
+
+use super::recent::{Recent, Slots};
+use crate::{config::FeedConfig, feed::Feed};
+
+/// A feed that is listened to.
+pub(crate) struct OpenFeed {
+    pub(crate) feed: Feed,
+    pub(crate) settings: FeedConfig,
+    pub(crate) slots: Slots,
+    pub(crate) recent: Mutex<Recent>,
+    pub(crate) meters: Meters,
+}
+
+/// Handles of the feed's series: looked up once.
+pub(crate) struct Meters {
+    pub(crate) bytes: Histogram,
+    pub(crate) ack_seconds: Histogram,
+    pub(crate) repeats: Counter,
+    pub(crate) reused: Counter,
+    pub(crate) connections: Gauge,
+    pub(crate) refused_connections: Counter,
+    received: [(AckCode, Counter); 3],
+    unanswered: Counter,
+}
+
+impl OpenFeed {
+    pub(crate) fn new(feed: Feed, settings: FeedConfig) -> Self {
+        let name = Label::Feed(&feed.name);
+        let received =
+            |code: AckCode| (code, metrics::counter(Metric::MessagesReceived, &[name, Label::Ack(code.as_str())]));
+        let meters = Meters {
+            bytes: metrics::histogram(Metric::MessageBytes, &[name]),
+            ack_seconds: metrics::histogram(Metric::AckSeconds, &[name]),
+            repeats: metrics::counter(Metric::Duplicates, &[name]),
+            reused: metrics::counter(Metric::ControlIdsReused, &[name]),
+            connections: metrics::gauge_handle(Metric::Connections, &[name]),
+            refused_connections: metrics::counter(Metric::ConnectionsRefused, &[name]),
+            received: [AckCode::AA, AckCode::AE, AckCode::AR].map(received),
+            unanswered: metrics::counter(Metric::MessagesReceived, &[name, Label::Ack("none")]),
+        };
+        let recent = Mutex::new(Recent::new(settings.remember));
+        Self { feed, settings, slots: Slots::default(), recent, meters }
+    }
+
+    /// Counts a frame that is none, and says so without its content.
+    pub(crate) fn malformed(&self, item: &Inbound) {
+        let (kind, bytes) = (item.kind(), item.wire_len());
+        metrics::count(Metric::FramesMalformed, 1, &[Label::Feed(&self.feed.name), Label::Reason(kind)]);
+        tracing::warn!(feed = self.feed.name, kind, bytes, "bytes that are no MLLP frame");
+    }
+}
+
+impl Meters {
+    /// A message was given this answer, or none.
+    pub(crate) fn answered(&self, code: Option<AckCode>) {
+        let known = |code| self.received.iter().find(|(known, _)| *known == code).map(|(_, counter)| counter);
+        code.and_then(known).unwrap_or(&self.unanswered).increment(1);
+    }
+}

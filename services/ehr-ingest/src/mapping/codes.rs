@@ -1,0 +1,203 @@
+//! Code tables, HL7 v2 to FHIR R4.
+//!
+//! Source: the concept maps of HL7's v2-to-FHIR project; where those have no target, the text of the v2 table. What a
+//! table does not know never becomes something definite: statuses become `unknown`, other codes stay as sent.
+
+const V3_ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+const V3_MARITAL_STATUS: &str = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus";
+const V3_NULL_FLAVOR: &str = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor";
+/// Units of measure.
+pub(super) const UCUM: &str = "http://unitsofmeasure.org";
+
+/// Table 0123, OBR-25: status of a report.
+pub(super) fn report_status(code: &str) -> &'static str {
+    match code {
+        // Order received; specimen in the laboratory; scheduled; procedure completed, results pending.
+        "O" | "I" | "S" | "N" => "registered",
+        // Some, but not all, results; stored, not yet verified.
+        "A" | "R" => "partial",
+        // "Corrected, not final" (M) is not a final report either.
+        "P" | "M" => "preliminary",
+        "F" => "final",
+        "C" => "corrected",
+        // Appended report: FHIR's parent concept, as `appended` is not in the events' list.
+        "B" => "amended",
+        "X" => "cancelled",
+        // Y and Z say that order or patient are not known: nothing about a report.
+        _ => "unknown",
+    }
+}
+
+/// Table 0085, OBX-11: status of an observation.
+pub(super) fn observation_status(code: &str) -> &'static str {
+    match code {
+        // Results pending; order detail only.
+        "I" | "O" => "registered",
+        // Not verified (R) and partial (S) are preliminary: the standard says that they may change.
+        "P" | "R" | "S" => "preliminary",
+        // U: what was preliminary is final now. V: final, reviewed and confirmed.
+        "F" | "U" | "V" => "final",
+        // Amended; appended report.
+        "A" | "B" => "amended",
+        "C" => "corrected",
+        // Cannot be obtained; not asked.
+        "X" | "N" => "cancelled",
+        // Deleted; posted as wrong.
+        "D" | "W" => "entered-in-error",
+        _ => "unknown",
+    }
+}
+
+/// Why an observation has no value, from OBX-11.
+pub(super) fn absent_reason(code: &str) -> &'static str {
+    match code {
+        "X" | "N" => "not-performed",
+        "D" | "W" => "error",
+        _ => "unknown",
+    }
+}
+
+/// Table 0078 flags that make a result critical, OBX-8.
+pub(super) fn is_critical(code: &str) -> bool {
+    matches!(code, "HH" | "LL" | "AA")
+}
+
+/// Table 0004, PV1-2: code system, code and display of the encounter's class. What has no FHIR class stays as sent.
+pub(super) fn encounter_class(code: &str) -> (&'static str, &str, Option<&'static str>) {
+    match code {
+        "E" => (V3_ACT_CODE, "EMER", Some("emergency")),
+        "I" => (V3_ACT_CODE, "IMP", Some("inpatient encounter")),
+        "O" => (V3_ACT_CODE, "AMB", Some("ambulatory")),
+        "P" => (V3_ACT_CODE, "PRENC", Some("pre-admission")),
+        other => ("HL70004", other, None),
+    }
+}
+
+/// Table 0001, PID-8.
+pub(super) fn gender(code: &str) -> &'static str {
+    match code {
+        "F" => "female",
+        "M" => "male",
+        "O" | "A" | "N" => "other",
+        _ => "unknown",
+    }
+}
+
+/// Table 0002, PID-16: code system, code and display.
+pub(super) fn marital_status(code: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    let (code, display) = match code {
+        "A" | "E" => ("L", "Legally Separated"),
+        "D" => ("D", "Divorced"),
+        "M" => ("M", "Married"),
+        "S" => ("S", "Never Married"),
+        "W" => ("W", "Widowed"),
+        "C" => ("C", "Common Law"),
+        "G" | "P" | "R" => ("T", "Domestic partner"),
+        "N" => ("A", "Annulled"),
+        "I" => ("I", "Interlocutory"),
+        "B" => ("U", "unmarried"),
+        "U" => return Some((V3_NULL_FLAVOR, "UNK", "Unknown")),
+        "O" => return Some((V3_NULL_FLAVOR, "OTH", "Other")),
+        _ => return None,
+    };
+    Some((V3_MARITAL_STATUS, code, display))
+}
+
+/// Table 0200, XPN-7.
+pub(super) fn name_use(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "L" | "R" => "official",
+        "D" => "usual",
+        "M" => "maiden",
+        "N" => "nickname",
+        "MSK" => "anonymous",
+        "TEMP" | "NAV" => "temp",
+        "BAD" => "old",
+        _ => return None,
+    })
+}
+
+/// Table 0190, XAD-7.
+pub(super) fn address_use(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "H" => "home",
+        "B" | "O" => "work",
+        "C" => "temp",
+        "BA" => "old",
+        "BI" => "billing",
+        _ => return None,
+    })
+}
+
+/// Table 0201, XTN-2.
+pub(super) fn telecom_use(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "PRN" => "home",
+        "WPN" => "work",
+        "PRS" => "mobile",
+        _ => return None,
+    })
+}
+
+/// Table 0202, XTN-3.
+pub(super) fn telecom_system(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "PH" | "CP" => "phone",
+        "FX" => "fax",
+        "BP" => "pager",
+        "Internet" | "INTERNET" | "X.400" => "email",
+        "MD" | "SAT" | "TDD" | "TTY" => "other",
+        _ => return None,
+    })
+}
+
+/// Table 0203, CX-5: what an identifier is used for.
+pub(super) fn identifier_use(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "MR" | "MRN" | "PI" => "usual",
+        "SS" | "DL" | "PPN" | "NI" | "MC" | "NH" => "official",
+        "MRT" | "PT" => "temp",
+        _ => return None,
+    })
+}
+
+/// Table 0396, CWE-3: URI of a coding system; names without one stay as sent.
+pub(super) fn code_system(name: &str) -> &str {
+    match name {
+        "LN" | "LOINC" => "http://loinc.org",
+        "SCT" | "SNM" | "SNOMED" | "SNOMED-CT" | "SCT2" => "http://snomed.info/sct",
+        "UCUM" => UCUM,
+        "I10C" | "ICD10CM" | "ICD-10-CM" | "I10-CM" => "http://hl7.org/fhir/sid/icd-10-cm",
+        "I10" | "ICD10" | "ICD-10" => "http://hl7.org/fhir/sid/icd-10",
+        "I10P" | "ICD10PCS" | "ICD-10-PCS" => "http://www.cms.gov/Medicare/Coding/ICD10",
+        "I9" | "I9C" | "I9CDX" | "ICD9" | "ICD-9-CM" => "http://hl7.org/fhir/sid/icd-9-cm",
+        "C4" | "CPT" | "CPT4" | "CPT-4" | "C5" => "http://www.ama-assn.org/go/cpt",
+        "HCPCS" | "HPC" => "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
+        "RXNORM" | "RXN" => "http://www.nlm.nih.gov/research/umls/rxnorm",
+        "NDC" => "http://hl7.org/fhir/sid/ndc",
+        "CVX" => "http://hl7.org/fhir/sid/cvx",
+        "CDCREC" | "HL70005" | "HL70189" => "urn:oid:2.16.840.1.113883.6.238",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_of_the_tables_is_known_and_no_other_is_definite() {
+        for code in ["O", "I", "S", "A", "P", "C", "R", "F", "X", "M", "N", "B"] {
+            assert_ne!(report_status(code), "unknown", "0123 {code}");
+        }
+        for code in ["A", "B", "C", "D", "F", "I", "N", "O", "P", "R", "S", "V", "X", "U", "W"] {
+            assert_ne!(observation_status(code), "unknown", "0085 {code}");
+        }
+        for code in ["", "f", "Y", "Z", "unknown", "Final", "Q"] {
+            assert_eq!(report_status(code), "unknown", "{code}");
+        }
+        for code in ["", "f", "unknown", "Z", "Q"] {
+            assert_eq!(observation_status(code), "unknown", "{code}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! HL7 v2 data types as FHIR data types. Absent, empty and `""` all become nothing here.
+
+use waybill_contracts::{
+    Phi,
+    fhir::{CodeableConcept, Coding, Identifier, Period},
+};
+use waybill_hl7v2::{Charset, Component, Dtm, Field, Repetition, Subcomponent};
+
+use super::codes;
+
+/// How the values of one message are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading {
+    /// Character set of the message.
+    pub(crate) charset: Charset,
+    /// Offset from UTC, in minutes, of times that were sent without one.
+    pub(crate) utc_offset: i16,
+}
+
+/// What has a value as text: all levels of a field.
+pub(crate) trait Value {
+    /// The value, unescaped and decoded, without blanks around it.
+    fn read(&self, reading: &Reading) -> Option<String>;
+}
+
+macro_rules! value {
+    ($($level:ident),*) => {
+        $(impl Value for $level<'_> {
+            fn read(&self, reading: &Reading) -> Option<String> {
+                let text = self.text(&reading.charset)?;
+                let text = text.trim();
+                // A null beside blanks is a null all the same.
+                (!text.is_empty() && text != "\"\"").then(|| text.to_owned())
+            }
+        })*
+    };
+}
+value!(Repetition, Component, Subcomponent);
+
+impl Value for Field<'_> {
+    /// Of the first repetition only: a repetition nobody expects is ignored (HL7 v2 §2.5.2).
+    fn read(&self, reading: &Reading) -> Option<String> {
+        self.repetition(1).read(reading)
+    }
+}
+
+/// The leaf of component `number`: the first subcomponent, as for a type without any.
+pub(crate) fn leaf<'a>(whole: &Repetition<'a>, number: usize) -> Subcomponent<'a> {
+    whole.component(number).subcomponent(1)
+}
+
+/// The first component of a field whose type has one that matters (IS, ID, TS …).
+pub(crate) fn code(field: &Field<'_>, reading: &Reading) -> Option<String> {
+    leaf(&field.repetition(1), 1).read(reading)
+}
+
+/// Text that identifies a person.
+pub(crate) fn phi(value: &impl Value, reading: &Reading) -> Option<Phi<String>> {
+    value.read(reading).map(Phi::new)
+}
+
+/// TS, DTM, DT: FHIR `dateTime` in the precision that was sent; `None` when it is no date of the calendar.
+pub(crate) fn date_time(field: &Field<'_>, reading: &Reading) -> Option<Phi<String>> {
+    moment(leaf(&field.repetition(1), 1).raw(), reading).map(Phi::new)
+}
+
+/// The same from raw bytes.
+pub(crate) fn moment(raw: &[u8], reading: &Reading) -> Option<String> {
+    Dtm::parse(raw).map(|dtm| dtm.to_fhir(Some(reading.utc_offset)))
+}
+
+/// TS, DTM, DT: FHIR `date`; a time of day is left out.
+pub(crate) fn date(field: &Field<'_>) -> Option<Phi<String>> {
+    let dtm = Dtm::parse(leaf(&field.repetition(1), 1).raw())?;
+    Some(Phi::new(dtm.to_fhir_date()))
+}
+
+/// A period, when either end is known.
+pub(crate) fn period(start: Option<Phi<String>>, end: Option<Phi<String>>) -> Option<Period> {
+    (start.is_some() || end.is_some()).then_some(Period { start, end })
+}
+
+/// CE, CWE, CNE, CF: codings in the order sent, the text from the original text, else from the first display.
+pub(crate) fn concept(whole: &Repetition<'_>, reading: &Reading) -> Option<CodeableConcept> {
+    let part = |number| whole.component(number).read(reading);
+    let mut concept = CodeableConcept::default();
+    // Code, text, system; the alternate three; the second alternate three (CWE-10 to 12, since 2.7).
+    for first in [1, 4, 10] {
+        let (code, display) = (part(first), part(first + 1));
+        if concept.text.is_none() {
+            concept.text.clone_from(&display);
+        }
+        if code.is_some() {
+            let system = part(first + 2).map(|name| codes::code_system(&name).to_owned());
+            concept.coding.push(Coding { system, code, display });
+        }
+    }
+    if let Some(original) = part(9) {
+        concept.text = Some(original);
+    }
+    (!concept.coding.is_empty() || concept.text.is_some()).then_some(concept)
+}
+
+/// A CWE, or an IS of which only the code was sent: then in the table the field is bound to.
+pub(crate) fn concept_of(field: &Field<'_>, table: &str, reading: &Reading) -> Option<CodeableConcept> {
+    let mut concept = concept(&field.repetition(1), reading)?;
+    for coding in &mut concept.coding {
+        if coding.system.is_none() {
+            coding.system = Some(codes::code_system(table).to_owned());
+        }
+    }
+    Some(concept)
+}
+
+/// All repetitions of a field as concepts.
+pub(crate) fn concepts(field: &Field<'_>, reading: &Reading) -> Vec<CodeableConcept> {
+    field.repetitions().filter_map(|whole| concept(&whole, reading)).collect()
+}
+
+/// HD as the parts of a CX, EI or XCN carry it: an OID or UUID as a URI, another universal id as it is, else the namespace.
+pub(crate) fn authority(hd: &Component<'_>, reading: &Reading) -> Option<String> {
+    let part = |number| hd.subcomponent(number).read(reading);
+    universal(part(1), part(2), part(3))
+}
+
+/// The same from components of a repetition, as in EI: namespace, universal id, type from `first` on.
+fn authority_at(whole: &Repetition<'_>, first: usize, reading: &Reading) -> Option<String> {
+    let part = |number| leaf(whole, number).read(reading);
+    universal(part(first), part(first + 1), part(first + 2))
+}
+
+fn universal(namespace: Option<String>, id: Option<String>, kind: Option<String>) -> Option<String> {
+    match (id, kind.as_deref()) {
+        (Some(oid), Some("ISO")) => Some(format!("urn:oid:{oid}")),
+        (Some(uuid), Some("UUID" | "GUID")) => Some(format!("urn:uuid:{}", uuid.to_ascii_lowercase())),
+        (Some(id), _) => Some(id),
+        (None, _) => namespace,
+    }
+}
+
+/// CX: an identifier; `default_authority` where CX-4 is empty, `default_type` where CX-5 is.
+pub(crate) fn identifier(
+    whole: &Repetition<'_>,
+    default_type: Option<&str>,
+    default_authority: Option<&str>,
+    reading: &Reading,
+) -> Option<Identifier> {
+    let value = leaf(whole, 1).read(reading)?;
+    let kind = leaf(whole, 5).read(reading).or_else(|| default_type.map(str::to_owned));
+    let system = authority(&whole.component(4), reading).or_else(|| default_authority.map(str::to_owned));
+    let r#use = kind.as_deref().and_then(codes::identifier_use).map(str::to_owned);
+    Some(Identifier { r#use, r#type: kind, system, value: Phi::new(value) })
+}
+
+/// EI: an entity's number, such as an order number.
+pub(crate) fn entity(field: &Field<'_>, kind: &str, reading: &Reading) -> Option<Identifier> {
+    let whole = field.repetition(1);
+    let value = leaf(&whole, 1).read(reading)?;
+    let kind = (!kind.is_empty()).then(|| kind.to_owned());
+    Some(Identifier { r#use: None, r#type: kind, system: authority_at(&whole, 2, reading), value: Phi::new(value) })
+}
+
+/// EIP component (placer or filler) of SPM-2, OBR-29: entity in subcomponents.
+pub(crate) fn paired_entity(part: &Component<'_>, kind: &str, reading: &Reading) -> Option<Identifier> {
+    let value = part.subcomponent(1).read(reading)?;
+    let sub = |number| part.subcomponent(number).read(reading);
+    let kind = (!kind.is_empty()).then(|| kind.to_owned());
+    Some(Identifier { r#use: None, r#type: kind, system: universal(sub(2), sub(3), sub(4)), value: Phi::new(value) })
+}

@@ -1,0 +1,173 @@
+//! ORU^R01 as results: one per patient of the message, each with its own reports and its own part of the bytes.
+
+use waybill_contracts::{
+    fhir::{CodeableConcept, Coding, Practitioner},
+    lab::{DiagnosticReport, Observation, Specimen},
+};
+use waybill_hl7v2::Segment;
+
+use super::{
+    codes,
+    datatypes::{Reading, Value, code, concept, date_time, entity, paired_entity, phi},
+    observation,
+    people::{interpreters, practitioners},
+};
+
+/// The reports among the segments of one patient, in the order sent.
+pub(super) fn reports<'m>(segments: impl Iterator<Item = Segment<'m>>, reading: &Reading) -> Vec<DiagnosticReport> {
+    let mut reading_of = Reports { reading, reports: Vec::new(), orc: None, notes: Notes::Nobody, has_spm: false };
+    for segment in segments {
+        reading_of.take(&segment);
+    }
+    for report in &mut reading_of.reports {
+        inherit_time(report);
+    }
+    reading_of.reports
+}
+
+/// An observation of the report is flagged critical.
+pub(super) fn is_critical(reports: &[DiagnosticReport]) -> bool {
+    let observations = reports.iter().flat_map(|report| &report.result);
+    observations.flat_map(|observation| &observation.interpretation).any(|flag| codes::is_critical(flag))
+}
+
+/// Whose comment an NTE is.
+#[derive(Clone, Copy)]
+enum Notes {
+    Nobody,
+    Report,
+    Observation,
+}
+
+struct Reports<'r, 'm> {
+    reading: &'r Reading,
+    reports: Vec<DiagnosticReport>,
+    /// Of the order whose OBR is still to come.
+    orc: Option<Segment<'m>>,
+    notes: Notes,
+    /// The report at hand has a specimen segment.
+    has_spm: bool,
+}
+
+impl<'m> Reports<'_, 'm> {
+    fn take(&mut self, segment: &Segment<'m>) {
+        match segment.name() {
+            b"ORC" => {
+                self.orc = Some(*segment);
+                self.notes = Notes::Nobody;
+            }
+            b"OBR" => {
+                let orc = self.orc.take();
+                self.reports.push(report(segment, orc.as_ref(), self.reading));
+                self.has_spm = false;
+                self.notes = Notes::Report;
+            }
+            b"OBX" => self.take_observations(segment),
+            b"SPM" => {
+                if let Some(report) = self.reports.last_mut() {
+                    if !std::mem::replace(&mut self.has_spm, true) {
+                        // What OBR-15 said is repeated here in full.
+                        report.specimen.clear();
+                    }
+                    report.specimen.push(specimen(segment, self.reading));
+                }
+                self.notes = Notes::Report;
+            }
+            b"NTE" => self.take_note(segment),
+            b"PID" | b"PV1" => self.notes = Notes::Nobody,
+            _ => {}
+        }
+    }
+
+    fn take_observations(&mut self, obx: &Segment<'m>) {
+        // An OBX before any OBR belongs to the patient (2.7 and later), not to a report.
+        let Some(report) = self.reports.last_mut() else { return };
+        for observer in practitioners(&obx.field(16), "performer", self.reading) {
+            if !report.performer.contains(&observer) {
+                report.performer.push(observer);
+            }
+        }
+        report.result.extend(observation::observations(obx, self.reading));
+        self.notes = Notes::Observation;
+    }
+
+    fn take_note(&mut self, nte: &Segment<'m>) {
+        let Some(report) = self.reports.last_mut() else { return };
+        let notes = match (self.notes, report.result.last_mut()) {
+            (Notes::Observation, Some(Observation { note, .. })) => note,
+            (Notes::Report, _) => &mut report.note,
+            _ => return,
+        };
+        notes.extend(nte.field(3).repetitions().filter_map(|line| phi(&line, self.reading)));
+    }
+}
+
+fn report(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> DiagnosticReport {
+    // OBR's number counts; ORC's where OBR has none.
+    let number = |field, kind| {
+        entity(&obr.field(field), kind, reading).or_else(|| entity(&orc?.field(field), kind, reading))
+    };
+    let status_code = code(&obr.field(25), reading);
+    let performer: Vec<Practitioner> =
+        [interpreters(&obr.field(32), "interpreter", reading), practitioners(&obr.field(16), "orderer", reading)]
+            .concat();
+    DiagnosticReport {
+        placer_order_number: number(2, "PLAC"),
+        filler_order_number: number(3, "FILL"),
+        status: codes::report_status(status_code.as_deref().unwrap_or_default()).to_owned(),
+        status_code,
+        code: concept(&obr.field(4).repetition(1), reading).unwrap_or_default(),
+        category: code(&obr.field(24), reading).into_iter().collect(),
+        effective_date_time: date_time(&obr.field(7), reading),
+        issued: date_time(&obr.field(22), reading),
+        parent_filler_order_number: paired_entity(&obr.field(29).component(2), "FILL", reading),
+        performer,
+        specimen: ordered_specimen(obr, reading).into_iter().collect(),
+        result: Vec::new(),
+        note: Vec::new(),
+    }
+}
+
+/// What an OBR says about the specimen (until 2.5 the only place): OBR-15 with OBR-7 and OBR-14.
+fn ordered_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<Specimen> {
+    let source = obr.field(15).component(1);
+    let received_time = date_time(&obr.field(14), reading);
+    let part = |number| source.subcomponent(number).read(reading);
+    let (code, display) = (part(1), part(2));
+    if code.is_none() && display.is_none() && received_time.is_none() {
+        return None;
+    }
+    let coding = code.map(|code| Coding {
+        system: Some(part(3).map_or_else(|| "HL70070".to_owned(), |name| codes::code_system(&name).to_owned())),
+        code: Some(code),
+        display: display.clone(),
+    });
+    let kind = CodeableConcept { coding: coding.into_iter().collect(), text: display };
+    Some(Specimen {
+        identifier: None,
+        r#type: (kind != CodeableConcept::default()).then_some(kind),
+        collected_date_time: date_time(&obr.field(7), reading),
+        received_time,
+    })
+}
+
+/// SPM: SPM-2 is a pair, and the filler's number is on the tube.
+fn specimen(spm: &Segment<'_>, reading: &Reading) -> Specimen {
+    let number = |component| paired_entity(&spm.field(2).component(component), "", reading);
+    Specimen {
+        identifier: number(2).or_else(|| number(1)),
+        r#type: concept(&spm.field(4).repetition(1), reading),
+        // A range; its start.
+        collected_date_time: date_time(&spm.field(17), reading),
+        received_time: date_time(&spm.field(18), reading),
+    }
+}
+
+/// An observation without a time of its own was made when the specimen was taken (OBR-7).
+fn inherit_time(report: &mut DiagnosticReport) {
+    for observation in &mut report.result {
+        if observation.effective_date_time.is_none() {
+            observation.effective_date_time.clone_from(&report.effective_date_time);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! OBX as an observation.
+
+use waybill_contracts::{
+    Phi,
+    fhir::CodeableConcept,
+    lab::{Attachment, Observation, Quantity, Range, Ratio},
+};
+use waybill_hl7v2::{Repetition, Segment};
+
+use super::{
+    codes,
+    datatypes::{Reading, Value, code, concept, date_time, leaf, moment},
+};
+
+/// The observations of an OBX: one per repetition of OBX-5, but repeated text is one text of several lines.
+pub(super) fn observations(obx: &Segment<'_>, reading: &Reading) -> Vec<Observation> {
+    let status = code(&obx.field(11), reading).unwrap_or_default();
+    let frame = Observation {
+        code: concept(&obx.field(3).repetition(1), reading).unwrap_or_default(),
+        sub_id: code(&obx.field(4), reading),
+        status: codes::observation_status(&status).to_owned(),
+        interpretation: interpretation(obx, reading),
+        reference_range: obx.field(7).read(reading),
+        effective_date_time: date_time(&obx.field(14), reading),
+        method: concept(&obx.field(17).repetition(1), reading),
+        ..Observation::default()
+    };
+    let kind = code(&obx.field(2), reading).unwrap_or_default();
+    let unit = Unit::of(obx, reading);
+    let values: Vec<_> = obx.field(5).repetitions().filter_map(|whole| value(&kind, &whole, &unit, reading)).collect();
+    let mut observations: Vec<Observation> = Vec::with_capacity(values.len().max(1));
+    for value in values {
+        match (value, observations.last_mut().and_then(|last| last.value_string.as_mut())) {
+            (Found::Text(line), Some(text)) => {
+                let joined = format!("{}\n{line}", text.expose());
+                *text = Phi::new(joined);
+            }
+            (value, _) => observations.push(value.put_into(frame.clone())),
+        }
+    }
+    if observations.is_empty() {
+        observations.push(Observation {
+            data_absent_reason: Some(codes::absent_reason(&status).to_owned()),
+            ..frame
+        });
+    }
+    observations
+}
+
+/// OBX-8: codes of table 0078, in component 1 since 2.7.
+fn interpretation(obx: &Segment<'_>, reading: &Reading) -> Vec<String> {
+    obx.field(8).repetitions().filter_map(|flag| leaf(&flag, 1).read(reading)).collect()
+}
+
+/// A value of OBX-5, typed.
+enum Found {
+    Quantity(Quantity),
+    Concept(CodeableConcept),
+    Text(String),
+    Range(Range),
+    Ratio(Ratio),
+    DateTime(String),
+    Time(String),
+    Attachment(Attachment),
+}
+
+impl Found {
+    fn put_into(self, mut observation: Observation) -> Observation {
+        match self {
+            Self::Quantity(value) => observation.value_quantity = Some(value),
+            Self::Concept(value) => observation.value_codeable_concept = Some(value),
+            Self::Text(value) => observation.value_string = Some(Phi::new(value)),
+            Self::Range(value) => observation.value_range = Some(value),
+            Self::Ratio(value) => observation.value_ratio = Some(value),
+            Self::DateTime(value) => observation.value_date_time = Some(Phi::new(value)),
+            Self::Time(value) => observation.value_time = Some(value),
+            Self::Attachment(value) => observation.value_attachment = Some(value),
+        }
+        observation
+    }
+}
+
+/// One repetition of OBX-5 by the type in OBX-2. A value that is not of its type is kept as text: nothing is lost.
+fn value(kind: &str, whole: &Repetition<'_>, unit: &Unit, reading: &Reading) -> Option<Found> {
+    let text = || whole.read(reading);
+    let part = |number| leaf(whole, number).read(reading);
+    let typed = match kind {
+        "NM" => quantity_text(&text()?, unit).map(Found::Quantity),
+        "SN" => structured(part, unit),
+        "NR" => Some(Found::Range(Range { low: decimal(part(1), unit), high: decimal(part(2), unit) })),
+        // Its own unit stands in the subcomponents of component 2.
+        "CQ" => decimal(part(1), &Unit { text: part(2).or_else(|| unit.text.clone()), ..Unit::default() })
+            .map(Found::Quantity),
+        "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => concept(whole, reading).map(Found::Concept),
+        "TS" | "DTM" | "DT" => moment(leaf(whole, 1).raw(), reading).map(Found::DateTime),
+        "TM" => time(&text()?).map(Found::Time),
+        "ED" | "RP" => Some(Found::Attachment(attachment(kind, whole, reading))),
+        _ => None,
+    };
+    typed.or_else(|| text().map(Found::Text))
+}
+
+/// OBX-6.
+#[derive(Default)]
+struct Unit {
+    text: Option<String>,
+    code: Option<String>,
+    system: Option<String>,
+}
+
+impl Unit {
+    fn of(obx: &Segment<'_>, reading: &Reading) -> Self {
+        let whole = obx.field(6).repetition(1);
+        let part = |number| whole.component(number).read(reading);
+        let (code, text) = (part(1), part(2));
+        let system = part(3).map(|name| codes::code_system(&name).to_owned());
+        // A code means something in a system only.
+        Self { text: text.or_else(|| code.clone()), code: code.filter(|_| system.is_some()), system }
+    }
+
+    fn quantity(&self, comparator: Option<&str>, value: &str) -> Quantity {
+        Quantity {
+            comparator: comparator.map(str::to_owned),
+            value: value.to_owned(),
+            unit: self.text.clone(),
+            system: self.system.clone(),
+            code: self.code.clone(),
+        }
+    }
+}
+
+/// A decimal number as FHIR takes it; a leading plus sign is not part of it.
+fn number(text: &str) -> Option<&str> {
+    let text = text.strip_prefix('+').unwrap_or(text).trim();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (all_digits(whole) && all_digits(fraction)).then_some(text)
+}
+
+fn decimal(text: Option<String>, unit: &Unit) -> Option<Quantity> {
+    Some(unit.quantity(None, number(&text?)?))
+}
+
+/// NM, and what analysers put there all the same: a comparator in front.
+fn quantity_text(text: &str, unit: &Unit) -> Option<Quantity> {
+    let (comparator, rest) = split_comparator(text);
+    Some(unit.quantity(comparator, number(rest.trim())?))
+}
+
+fn split_comparator(text: &str) -> (Option<&'static str>, &str) {
+    for comparator in ["<=", ">=", "<", ">"] {
+        if let Some(rest) = text.strip_prefix(comparator) {
+            return (Some(comparator), rest);
+        }
+    }
+    (None, text)
+}
+
+/// SN: comparator, number, separator or suffix, number.
+fn structured(part: impl Fn(usize) -> Option<String>, unit: &Unit) -> Option<Found> {
+    let (comparator, first, separator, second) = (part(1), part(2), part(3), part(4));
+    let plain = matches!(comparator.as_deref(), None | Some("="));
+    match (separator.as_deref(), second) {
+        (Some("-"), Some(second)) if plain => {
+            Some(Found::Range(Range { low: Some(decimal(first, unit)?), high: Some(decimal(Some(second), unit)?) }))
+        }
+        // A titre has no unit.
+        (Some(":" | "/"), Some(second)) if plain => Some(Found::Ratio(Ratio {
+            numerator: decimal(first, &Unit::default())?,
+            denominator: decimal(Some(second), &Unit::default())?,
+        })),
+        (None, None) => {
+            let comparator = match comparator.as_deref() {
+                None | Some("=") => None,
+                Some("<") => Some("<"),
+                Some("<=") => Some("<="),
+                Some(">") => Some(">"),
+                Some(">=") => Some(">="),
+                // "not equal" has no FHIR comparator.
+                Some(_) => return None,
+            };
+            Some(Found::Quantity(unit.quantity(comparator, number(&first?)?)))
+        }
+        // "2+", and whatever else a suffix may say.
+        _ => None,
+    }
+}
+
+/// TM `HHMM[SS[.S…]]` as FHIR `time`; an offset has no place there.
+fn time(text: &str) -> Option<String> {
+    let local = text.split(['+', '-']).next()?;
+    let (digits, fraction) = local.split_once('.').map_or((local, None), |(digits, part)| (digits, Some(part)));
+    let two = |at: usize| digits.get(at..at + 2).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let seconds = match digits.len() {
+        4 => "00",
+        6 => two(4)?,
+        _ => return None,
+    };
+    let (hour, minute) = (two(0)?, two(2)?);
+    if hour > "23" || minute > "59" || seconds > "60" {
+        return None;
+    }
+    let fraction = fraction.filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    Some(format!("{hour}:{minute}:{seconds}{}", fraction.map(|part| format!(".{part}")).unwrap_or_default()))
+}
+
+/// Table 0191 shares these with MIME.
+const MIME_TYPES: [&str; 5] = ["application", "audio", "image", "text", "video"];
+
+/// ED: type, subtype, encoding, data. RP: pointer, application, type, subtype. The bytes stay in the original.
+fn attachment(kind: &str, whole: &Repetition<'_>, reading: &Reading) -> Attachment {
+    let part = |number| leaf(whole, number).read(reading);
+    let (main, subtype) = if kind == "ED" { (part(2), part(3)) } else { (part(3), part(4)) };
+    let title = if kind == "ED" { main.clone() } else { part(1) };
+    let content_type = match (main.map(|main| main.to_ascii_lowercase()), subtype) {
+        (Some(main), Some(subtype)) if MIME_TYPES.contains(&main.as_str()) => {
+            Some(format!("{main}/{}", subtype.to_ascii_lowercase()))
+        }
+        (_, subtype) => subtype,
+    };
+    let size = if kind == "ED" { whole.component(5).raw().len() } else { 0 };
+    Attachment { content_type, title: title.map(Phi::new), size: size as i64 }
+}

@@ -1,0 +1,117 @@
+//! Wires the roles to sockets and topics.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use waybill_contracts::{
+    Namespace, Record, TopicName,
+    inbound::{InboundMessage, InboundRejected},
+    topics,
+};
+use waybill_delivery::Backoff;
+use waybill_kafka::{Codec, KeyedOptions, Producer, ProducerOptions, Registry, run_keyed};
+use waybill_runtime::{Context, HumanDuration, kafka};
+
+use crate::{
+    config::{Config, Role},
+    listen::{BrokerProbe, Listener, OpenFeed, Schemas, Store},
+    normalize::{GROUP, Normalizer, OUTPUTS, Outputs},
+};
+
+/// Records of all connections that wait for Kafka's acknowledgement; beyond it senders are told to wait. At 54 µs to 3.5 µs
+/// each a broker that works clears as many in well under the time that a sender waits.
+const MAX_UNACKNOWLEDGED: usize = 4096;
+
+pub(crate) async fn run(context: Context<Config>) -> anyhow::Result<()> {
+    if context.config.patient_key.is_development() {
+        tracing::warn!(
+            "patient keys are made with the development secret: anybody can tell which key is which patient's; \
+             set patient_key.secret"
+        );
+    }
+    let codec = Codec::start(Arc::new(Registry::new(&context.config.registry)?));
+    if context.config.does(Role::Listen) {
+        listen(&context, &codec).await?;
+    }
+    if context.config.does(Role::Normalize) {
+        normalize(&context, codec)?;
+    }
+    context.shutdown.cancelled().await;
+    // The roles finish what they have; the runtime waits for them, for as long as it may.
+    Ok(())
+}
+
+/// Binds every feed at once; what comes in before topics and schemas are found is answered with AR and 207.
+async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> {
+    let config = &context.config;
+    let namespace = config.kafka.namespace()?;
+    let longest = config.feeds.iter().map(|feed| feed.ack_timeout).max().unwrap_or(HumanDuration::secs(5));
+    let options = ProducerOptions {
+        // A sender waits for each record: company is only what comes anyway.
+        linger: std::time::Duration::ZERO,
+        delivery_timeout: longest.get(),
+        max_in_flight: MAX_UNACKNOWLEDGED,
+    };
+    let broker = Arc::new(BrokerProbe::new(kafka::probe(&context.health, "listen producer")));
+    let producer = Producer::start(&config.kafka, options, broker.clone())?;
+    let store = Arc::new(Store::new(producer.clone(), broker, &namespace, MAX_UNACKNOWLEDGED));
+    for (feed, settings) in config.compiled_feeds().into_iter().zip(&config.feeds) {
+        let listener = Listener::bind(OpenFeed::new(feed, settings.clone())).await?;
+        let (store, shutdown, producer) = (store.clone(), context.shutdown.clone(), producer.clone());
+        context.tasks.spawn("listener", async move {
+            listener.serve(store, shutdown).await?;
+            // What was given up on by a sender may still be on its way.
+            producer.flush(longest.get()).await;
+            Ok(())
+        });
+    }
+    let (platform, shutdown) = (context.health.component("listen"), context.shutdown.clone());
+    let (config, codec) = (config.clone(), codec.clone());
+    let needed = needed(&namespace, [InboundMessage::TOPIC, InboundRejected::TOPIC]);
+    context.tasks.spawn("listen start", async move {
+        if kafka::topics(&platform, &shutdown, &config.kafka, &needed).await.is_none() {
+            return Ok(());
+        }
+        let look = async || Schemas::look_up(&codec, &namespace).await;
+        let Some(schemas) = kafka::until(&platform, &shutdown, look).await else { return Ok(()) };
+        store.open(schemas);
+        platform.ready();
+        Ok(())
+    });
+    Ok(())
+}
+
+fn normalize(context: &Context<Config>, codec: Codec) -> anyhow::Result<()> {
+    let config = context.config.clone();
+    let namespace = config.kafka.namespace()?;
+    let options = ProducerOptions::default();
+    let producer = Producer::start(&config.kafka, options, kafka::probe(&context.health, "normalize producer"))?;
+    let (platform, shutdown) = (context.health.component("normalize"), context.shutdown.clone());
+    let consumer = kafka::probe(&context.health, "normalize consumer");
+    let (service, version) = (context.service, context.version);
+    context.tasks.spawn("normalize", async move {
+        let mut needed = needed(&namespace, [InboundMessage::TOPIC].into_iter().chain(OUTPUTS));
+        let (inbound, partitions) = needed[0].clone();
+        needed.push((inbound.dead_letter(GROUP), partitions));
+        if kafka::topics(&platform, &shutdown, &config.kafka, &needed).await.is_none() {
+            return Ok(());
+        }
+        let look = async || Outputs::look_up(&codec, &namespace).await;
+        let Some(outputs) = kafka::until(&platform, &shutdown, look).await else { return Ok(()) };
+        platform.ready();
+        let handler = Arc::new(Normalizer::new(codec, config.compiled_feeds(), outputs));
+        let mut options = KeyedOptions::new(GROUP, vec![inbound]).service(service, version);
+        options.max_in_flight = config.normalize.max_in_flight;
+        options.backoff = Backoff::default();
+        run_keyed(&config.kafka, options, handler, producer, consumer, shutdown)
+            .await
+            .with_context(|| format!("consumer group {GROUP}"))
+    });
+    Ok(())
+}
+
+/// Topics that must be there, with the partitions that the catalogue says.
+fn needed(namespace: &Namespace, names: impl IntoIterator<Item = &'static str>) -> Vec<(TopicName, i32)> {
+    let partitions = |name: &str| topics::find(name).map_or(1, |topic| topic.partitions);
+    names.into_iter().map(|name| (namespace.topic(name), partitions(name))).collect()
+}
