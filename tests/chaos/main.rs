@@ -18,17 +18,17 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use waybill_simulator::receive::{ReceiveConfig, Receiver, ReceiverHandle};
-use waybill_testkit::{Builder, Installation, Stack, Unit};
+use waybill_testkit::{Builder, Installation, Stack, Unit, eventually, pending};
 
 use crate::{
-    checker::{Evidence, count, judge},
+    checker::{Evidence, count, judge, settled},
     outages::Watch,
     report::Outage,
     traffic::{History, PORTAL, REGISTRY, Traffic},
 };
 
 /// A round is five to ten interruptions of a few seconds; the senders have enough for the slowest.
-const LONGEST_ROUND: Duration = Duration::from_secs(150);
+const LONGEST_ROUND: Duration = Duration::from_secs(120);
 /// Bound of what may still be done after the last message: deliveries are repeated, offsets re-read.
 const SETTLING: Duration = Duration::from_secs(180);
 
@@ -101,18 +101,34 @@ async fn settle(
     receivers: &BTreeMap<&'static str, ReceiverHandle>,
 ) -> Result<Evidence> {
     let (topics, tracker) = (installation.topics(), installation.tracker());
-    let stored = evidence::stored(topics).await?;
-    let refused = evidence::refused(topics).await?;
-    let known = stored.iter().map(|record| &record.message_id).chain(&refused).collect::<HashSet<_>>().len();
-    let settling = tracker.until_settled(known as u64, SETTLING).await;
-    // What the tracker does not settle is for the referee to name.
-    if let Err(error) = &settling {
+    let mut evidence = Evidence { sent: history.sent.clone(), ..Evidence::default() };
+    let settled = eventually("everything stored is settled at the tracker", SETTLING, async || {
+        let balance = tracker.balance().await?;
+        if balance.open() > 0 || !balance.balanced {
+            return pending(format!("{balance:?}"));
+        }
+        // All anew: what was on its way when the senders were switched off may still have been stored.
+        evidence.stored = evidence::stored(topics).await?;
+        evidence.refused = evidence::refused(topics).await?;
+        evidence.verdicts = evidence::verdicts(topics).await?;
+        let ids: HashSet<_> = evidence.stored.iter().map(|record| &record.message_id).collect();
+        let verdict_is_final =
+            |id: &&&String| evidence.verdicts.get(**id).is_some_and(|verdict| settled(&verdict.state));
+        let final_ones = ids.iter().filter(verdict_is_final).count();
+        if final_ones < ids.len() {
+            pending(format!("{final_ones} of {} messages", ids.len()))
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    // What is not settled is for the referee to name.
+    if let Err(error) = settled {
         println!("{error:#}");
     }
-    let verdicts = evidence::verdicts(topics).await?;
-    let asked = evidence::asked(&tracker, &stored).await?;
-    let received = traffic::arrivals(receivers);
-    Ok(Evidence { sent: history.sent.clone(), stored, refused, received, verdicts, asked })
+    evidence.asked = evidence::asked(&tracker, &evidence.stored).await?;
+    evidence.received = traffic::arrivals(receivers);
+    Ok(evidence)
 }
 
 fn summary(
