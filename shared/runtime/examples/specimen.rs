@@ -7,7 +7,9 @@ use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use waybill_runtime::axum::Router;
 use waybill_runtime::axum::routing::get;
-use waybill_runtime::{AdminConfig, ConfigProblem, Context, Secret, Service, ServiceConfig, TelemetryConfig, run};
+use waybill_runtime::{
+    AdminConfig, ConfigProblem, Context, Secret, Service, ServiceConfig, TelemetryConfig, run,
+};
 
 #[derive(Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,7 +46,11 @@ enum Behaviour {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { admin: AdminConfig::on_port(0), telemetry: TelemetryConfig::default(), specimen: Specimen::default() }
+        Self {
+            admin: AdminConfig::on_port(0),
+            telemetry: TelemetryConfig::default(),
+            specimen: Specimen::default(),
+        }
     }
 }
 
@@ -64,7 +70,11 @@ impl ServiceConfig for Config {
     }
 
     fn validate(&self) -> Result<(), Vec<ConfigProblem>> {
-        if self.specimen.limit > 9 { Err(vec![ConfigProblem::new("specimen.limit", "must be at most 9")]) } else { Ok(()) }
+        if self.specimen.limit > 9 {
+            Err(vec![ConfigProblem::new("specimen.limit", "must be at most 9")])
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -29,7 +29,11 @@ pub(crate) enum Next<C> {
 }
 
 /// Reads the command line and the configuration.
-pub(crate) fn configure<C: ServiceConfig>(name: &'static str, version: &'static str, about: &'static str) -> Next<C> {
+pub(crate) fn configure<C: ServiceConfig>(
+    name: &'static str,
+    version: &'static str,
+    about: &'static str,
+) -> Next<C> {
     let arguments = match command(name, version, about).try_get_matches() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -73,7 +77,10 @@ fn command(name: &'static str, version: &'static str, about: &'static str) -> Co
                 .value_parser(value_parser!(PathBuf)),
         )
         .arg(flag("check-config", "Check the configuration and print every problem"))
-        .arg(flag("print-config", "Print the configuration that results, secrets hidden").conflicts_with("check-config"))
+        .arg(
+            flag("print-config", "Print the configuration that results, secrets hidden")
+                .conflicts_with("check-config"),
+        )
 }
 
 /// The environment's valid UTF-8; a variable of ours that is not is reported by its name.

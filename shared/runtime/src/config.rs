@@ -127,7 +127,10 @@ pub fn load<C: ServiceConfig>(
 ) -> Result<C, ConfigErrors> {
     let text = file.map_or(Ok(String::new()), std::fs::read_to_string).map_err(|error| {
         let path = file.unwrap_or(Path::new("")).display();
-        ConfigErrors(vec![ConfigProblem::new("", format!("cannot read the configuration file {path}: {error}"))])
+        ConfigErrors(vec![ConfigProblem::new(
+            "",
+            format!("cannot read the configuration file {path}: {error}"),
+        )])
     })?;
     read::read(&text, environment)
 }

@@ -4,7 +4,10 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use waybill_contracts::TopicName;
-use waybill_kafka::{KafkaConfig, Probe, admin::{self, TopicProblem}};
+use waybill_kafka::{
+    KafkaConfig, Probe,
+    admin::{self, TopicProblem},
+};
 
 use crate::{Component, Health, Heartbeat};
 
@@ -34,7 +37,10 @@ impl Probe for HealthProbe {
 
 /// Shows a Kafka client as a component of the process, and its polling thread as a heartbeat.
 pub fn probe(health: &Health, name: &'static str) -> Arc<dyn Probe> {
-    Arc::new(HealthProbe { component: health.component(name), heartbeat: health.heartbeat(name, THREAD_BOUND) })
+    Arc::new(HealthProbe {
+        component: health.component(name),
+        heartbeat: health.heartbeat(name, THREAD_BOUND),
+    })
 }
 
 /// Repeats `look` until it succeeds, showing why not; `None` when the process shuts down first.
@@ -78,6 +84,7 @@ pub async fn topics(
     config: &KafkaConfig,
     needed: &[(TopicName, i32)],
 ) -> Option<()> {
-    let text = |problems: Vec<TopicProblem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let text =
+        |problems: Vec<TopicProblem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     until(component, shutdown, || async { admin::check_topics(config, needed).await.map_err(text) }).await
 }

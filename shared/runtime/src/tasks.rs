@@ -39,7 +39,11 @@ impl Tasks {
     }
 
     /// Runs a future. An error or a panic makes the process drain and exit with 1; a normal end is just that.
-    pub fn spawn(&self, name: &'static str, future: impl Future<Output = anyhow::Result<()>> + Send + 'static) {
+    pub fn spawn(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
         let task = self.0.runtime.spawn(future);
         self.watch(name, async {
             match task.await {
@@ -62,8 +66,10 @@ impl Tasks {
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             // The function may spawn futures, as it could in a task.
             let _runtime = runtime.enter();
-            let result: Result<anyhow::Result<()>, Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(function));
-            let _ = done.send(result.map_err(|_| Death::Panic).and_then(|result| result.map_err(Death::Error)));
+            let result: Result<anyhow::Result<()>, Box<dyn Any + Send>> =
+                catch_unwind(AssertUnwindSafe(function));
+            let _ =
+                done.send(result.map_err(|_| Death::Panic).and_then(|result| result.map_err(Death::Error)));
         })?;
         self.watch(name, async { end.await.unwrap_or(Err(Death::Panic)) });
         Ok(())

@@ -144,16 +144,19 @@ fn variables_are_read_as_what_the_key_holds() {
 
 #[test]
 fn a_variable_reaches_into_lists_and_into_names_with_other_spelling() {
-    let file = "[[feeds]]\nname = \"a\"\nport = 2575\n[[feeds]]\nname = \"b\"\nport = 2576\n[targets.His-East]\n";
+    let file =
+        "[[feeds]]\nname = \"a\"\nport = 2575\n[[feeds]]\nname = \"b\"\nport = 2576\n[targets.His-East]\n";
     let config =
-        with(file, &[("WAYBILL_FEEDS__1__PORT", "3000"), ("WAYBILL_TARGETS__HIS_EAST__ATTEMPTS", "7")]).expect("valid");
+        with(file, &[("WAYBILL_FEEDS__1__PORT", "3000"), ("WAYBILL_TARGETS__HIS_EAST__ATTEMPTS", "7")])
+            .expect("valid");
     assert_eq!(config.feeds[1], Feed { name: "b".to_owned(), port: 3000 });
     assert_eq!(config.targets["His-East"], Target { attempts: 7 });
 }
 
 #[test]
 fn every_problem_is_reported_with_its_place() {
-    let file = "[kafka]\nin_flght = 5\nfast = 1\nlinger = \"soon\"\n\n[[feeds]]\nname = \"a\"\nport = \"x\"\n";
+    let file =
+        "[kafka]\nin_flght = 5\nfast = 1\nlinger = \"soon\"\n\n[[feeds]]\nname = \"a\"\nport = \"x\"\n";
     let found = problems(with(file, &[("WAYBILL_KAFKA__COLOUR", "red"), ("WAYBILL_KAFKA__RATIO", "much")]));
     for expected in [
         "line 2: kafka.in_flght: unknown key, expected one of",
@@ -163,14 +166,18 @@ fn every_problem_is_reported_with_its_place() {
         "environment variable WAYBILL_KAFKA__COLOUR: kafka.colour: unknown key",
         "environment variable WAYBILL_KAFKA__RATIO: kafka.ratio: invalid type: string \"much\", expected f64",
     ] {
-        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{expected} is missing in {found:#?}");
+        assert!(
+            found.iter().any(|problem| problem.starts_with(expected)),
+            "{expected} is missing in {found:#?}"
+        );
     }
     assert_eq!(found.len(), 6, "{found:#?}");
 }
 
 #[test]
 fn what_only_the_service_can_check_has_a_place_too() {
-    let file = "[[feeds]]\nname = \"a\"\nport = 25\n\n[admin]\nlisten = \"9101\"\n[telemetry]\nlog = \"a=b=c\"\n";
+    let file =
+        "[[feeds]]\nname = \"a\"\nport = 25\n\n[admin]\nlisten = \"9101\"\n[telemetry]\nlog = \"a=b=c\"\n";
     let found = problems(with(file, &[]));
     assert_eq!(found.len(), 3, "{found:#?}");
     assert_eq!(found[0], "line 6: admin.listen: is not an address such as 127.0.0.1:9100");
@@ -202,7 +209,10 @@ fn a_secret_in_the_file_is_refused_and_never_shown() {
     assert!(!found[0].contains("hunter2"), "{found:#?}");
     // The loader reads the environment it is given, a secret the process's own; they differ only in this test.
     let found = problems(with("", &[("WAYBILL_KAFKA__PASSWORD", "hunter2")]));
-    assert!(found[0].contains("WAYBILL_KAFKA__PASSWORD is not set") && !found[0].contains("hunter2"), "{found:#?}");
+    assert!(
+        found[0].contains("WAYBILL_KAFKA__PASSWORD is not set") && !found[0].contains("hunter2"),
+        "{found:#?}"
+    );
 }
 
 #[test]

@@ -48,7 +48,11 @@ impl Running {
         let mut seen = String::new();
         loop {
             let mut line = String::new();
-            assert_ne!(self.stderr.read_line(&mut line).expect("UTF-8"), 0, "{message:?} not logged:\n{seen}");
+            assert_ne!(
+                self.stderr.read_line(&mut line).expect("UTF-8"),
+                0,
+                "{message:?} not logged:\n{seen}"
+            );
             seen.push_str(&line);
             let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
             if line["message"] == message {
@@ -226,7 +230,8 @@ fn a_taken_port_is_a_failed_start() {
 fn check_config_names_every_problem_with_its_line_and_exits_with_64() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("specimen.toml");
-    let text = "[admin]\nlisten = \"127.0.0.1:0\"\nport = 9\n\n[specimen]\nlimit = \"two\"\n\n[extra]\nx = 1\n";
+    let text =
+        "[admin]\nlisten = \"127.0.0.1:0\"\nport = 9\n\n[specimen]\nlimit = \"two\"\n\n[extra]\nx = 1\n";
     std::fs::write(&file, text).expect("written");
     let mut command = specimen();
     command.arg("--check-config").arg("--config").arg(&file).env("WAYBILL_SPECIMEN__COLOUR", "red");
@@ -257,7 +262,10 @@ fn check_config_accepts_a_good_one() {
 #[test]
 fn print_config_hides_secrets_and_can_be_loaded_again() {
     let mut command = specimen();
-    command.arg("--print-config").env("WAYBILL_SPECIMEN__PASSWORD", "123456").env("WAYBILL_SPECIMEN__LIMIT", "7");
+    command
+        .arg("--print-config")
+        .env("WAYBILL_SPECIMEN__PASSWORD", "123456")
+        .env("WAYBILL_SPECIMEN__LIMIT", "7");
     let (code, stdout, stderr) = output(command);
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.contains("limit = 7"), "{stdout}");

@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_a_duration() {
-        for text in ["", "s", "30", "30 s", "-1s", "1.5s", "1w", "99999999999999999999s", "18446744073709551615d"] {
+        for text in
+            ["", "s", "30", "30 s", "-1s", "1.5s", "1w", "99999999999999999999s", "18446744073709551615d"]
+        {
             assert_eq!(text.parse::<HumanDuration>(), Err(ParseDurationError), "{text}");
         }
     }

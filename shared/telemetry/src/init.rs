@@ -54,8 +54,11 @@ pub fn init(
     gauge(Metric::BuildInfo, 1.0, &[Label::Service(service), Label::Version(version)]);
 
     let provider = config.otlp_endpoint.as_deref().map(|endpoint| {
-        let exporter =
-            SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .with_timeout(EXPORT_TIMEOUT)
+            .build()?;
         let settings = ExportSettings {
             service,
             version,

@@ -16,8 +16,9 @@ pub use ::metrics::{Counter, Gauge, Histogram};
 pub use self::names::{Kind, Metric};
 
 /// Upper bounds of duration histograms in seconds: from a Kafka round trip on one machine to a slow target.
-const SECONDS: [f64; 17] =
-    [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const SECONDS: [f64; 17] = [
+    0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
 
 /// Upper bounds of size histograms in bytes: from an acknowledgement to the largest message taken (16 MiB).
 const BYTES: [f64; 9] =

@@ -63,8 +63,9 @@ impl<'de, T: FromStr> Deserialize<'de> for Secret<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let source = deserializer.deserialize_any(ReferenceVisitor)?;
         let text = match &source {
-            Source::File(path) => std::fs::read_to_string(path)
-                .map_err(|error| de::Error::custom(format_args!("cannot read the secret file {path}: {error}")))?,
+            Source::File(path) => std::fs::read_to_string(path).map_err(|error| {
+                de::Error::custom(format_args!("cannot read the secret file {path}: {error}"))
+            })?,
             Source::Env(name) => std::env::var(name).map_err(|error| match error {
                 std::env::VarError::NotPresent => {
                     de::Error::custom(format_args!("the environment variable {name} is not set"))
@@ -75,7 +76,8 @@ impl<'de, T: FromStr> Deserialize<'de> for Secret<T> {
             })?,
             Source::Literal => return Err(de::Error::custom(SECRET_REFUSAL)),
         };
-        let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        let text =
+            text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
         // The parser's own error might quote the value.
         let value = text.parse().map_err(|_| de::Error::custom("the secret has the wrong form"))?;
         Ok(Self { value, source })
@@ -156,7 +158,8 @@ mod tests {
     #[test]
     fn refuses_plain_values_without_quoting_them() {
         for plain in ["\"hunter2\"", "4711", "47.11", "true", "[\"hunter2\"]", "{}"] {
-            let error = toml::from_str::<Config>(&format!("password = {plain}")).unwrap_err().message().to_owned();
+            let error =
+                toml::from_str::<Config>(&format!("password = {plain}")).unwrap_err().message().to_owned();
             assert!(error.contains("a secret is not written"), "{plain}: {error}");
             assert!(!error.contains("hunter2") && !error.contains("4711"), "{error}");
         }

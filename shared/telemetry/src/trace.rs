@@ -13,7 +13,9 @@ pub use opentelemetry::trace::SpanKind;
 
 pub use self::attr::Attr;
 pub use self::context::{ParseTraceContextError, TraceContext, Traceparent};
-pub use self::span::{SpanHandle, TARGET, batch_span, child_of, child_of_traceparent, export_enabled, root_span};
+pub use self::span::{
+    SpanHandle, TARGET, batch_span, child_of, child_of_traceparent, export_enabled, root_span,
+};
 
 pub(crate) use self::export::{ExportSettings, provider};
 pub(crate) use self::span::{set_tracer, tracer};

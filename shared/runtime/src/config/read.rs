@@ -150,7 +150,9 @@ fn segment(segment: &Segment) -> Option<String> {
 /// The message, for people; an unknown key joins the path, where serde leaves it out.
 fn describe(error: &toml::de::Error, path: &mut Vec<String>) -> String {
     let message = error.message().trim_end();
-    let Some((name, expected)) = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) else {
+    let Some((name, expected)) =
+        message.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'))
+    else {
         return message.to_owned();
     };
     if path.last().is_none_or(|last| last != name) {

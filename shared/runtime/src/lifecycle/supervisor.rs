@@ -21,7 +21,11 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     /// Starts watching; the signals are caught when this returns.
-    pub(super) fn start(shutdown: CancellationToken, drain_timeout: Duration, tasks: Tasks) -> io::Result<Self> {
+    pub(super) fn start(
+        shutdown: CancellationToken,
+        drain_timeout: Duration,
+        tasks: Tasks,
+    ) -> io::Result<Self> {
         let done = CancellationToken::new();
         let watch = Watch { shutdown, drain_timeout, tasks, done: done.clone() };
         let (caught, is_caught) = mpsc::channel();

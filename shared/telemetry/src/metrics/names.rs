@@ -98,8 +98,7 @@ mod tests {
     use super::*;
 
     /// Units that may end a gauge's name besides the base units; each says what is counted.
-    const COUNTED: [&str; 7] =
-        ["connections", "in_flight", "lag", "state", "messages", "records", "info"];
+    const COUNTED: [&str; 7] = ["connections", "in_flight", "lag", "state", "messages", "records", "info"];
 
     #[test]
     fn names_follow_the_prometheus_conventions() {
@@ -117,7 +116,8 @@ mod tests {
                     assert!(name.ends_with("_seconds") || name.ends_with("_bytes"), "{name}: unit");
                 }
                 Kind::Gauge => {
-                    let unit = name.ends_with("_seconds") || name.ends_with("_bytes") || name.ends_with("_ready");
+                    let unit =
+                        name.ends_with("_seconds") || name.ends_with("_bytes") || name.ends_with("_ready");
                     assert!(unit || COUNTED.iter().any(|counted| name.ends_with(counted)), "{name}: unit");
                 }
             }

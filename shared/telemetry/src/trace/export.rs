@@ -9,8 +9,8 @@ use opentelemetry::trace::Status;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData, SpanEvents, SpanExporter,
-    SpanProcessor,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData, SpanEvents,
+    SpanExporter, SpanProcessor,
 };
 
 use super::attr::{KEYS, is_name};
@@ -18,7 +18,7 @@ use super::span::MessageIds;
 use crate::metrics::{Counter, Label, Metric, counter};
 
 /// A collector that stays away is mentioned this often.
-const REMIND: Duration = Duration::from_secs(300);
+const REMIND: Duration = Duration::from_mins(5);
 
 /// What the exporter needs to know.
 pub(crate) struct ExportSettings {
@@ -30,7 +30,10 @@ pub(crate) struct ExportSettings {
 }
 
 /// A provider that exports every span in batches, from a thread of its own.
-pub(crate) fn provider(exporter: impl SpanExporter + 'static, settings: &ExportSettings) -> SdkTracerProvider {
+pub(crate) fn provider(
+    exporter: impl SpanExporter + 'static,
+    settings: &ExportSettings,
+) -> SdkTracerProvider {
     let batch = BatchConfigBuilder::default()
         .with_max_queue_size(settings.queue_spans)
         .with_max_export_batch_size(settings.batch_spans)
@@ -165,5 +168,71 @@ pub(super) fn redact(span: &mut SpanData) {
         && !is_name(description)
     {
         span.status = Status::error("");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::error::OTelSdkError;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// Keeps what comes out, and fails while told to.
+    #[derive(Clone, Debug, Default)]
+    struct Kept(Arc<Mutex<(Vec<SpanData>, bool)>>);
+
+    impl SpanExporter for Kept {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            let mut kept = self.0.lock().unwrap();
+            if kept.1 {
+                return Err(OTelSdkError::InternalFailure("away".to_owned()));
+            }
+            kept.0.extend(batch);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_but_typed_attributes_gets_out() {
+        Metrics::install();
+        let kept = Kept::default();
+        let settings = ExportSettings {
+            service: "test",
+            version: "0",
+            queue_spans: 64,
+            batch_spans: 8,
+            batch_delay: Duration::from_secs(60),
+        };
+        let provider = provider(kept.clone(), &settings);
+        let tracer = provider.tracer("test");
+        let mut span = tracer.start("Dorothea".to_owned());
+        span.set_attribute(KeyValue::new("patient", "Dorothea"));
+        span.set_attribute(KeyValue::new("waybill.outcome", "emit"));
+        span.add_event("Dorothea", vec![KeyValue::new("exception.message", "Dorothea")]);
+        span.set_status(Status::error("patient Dorothea is unknown"));
+        span.end();
+        provider.force_flush().unwrap();
+        let spans = kept.0.lock().unwrap().0.clone();
+        assert_eq!(spans.len(), 1);
+        let text = format!("{spans:?}");
+        assert!(!text.contains("Dorothea"), "{text}");
+        assert_eq!(spans[0].attributes, [KeyValue::new("waybill.outcome", "emit")]);
+        assert_eq!(spans[0].status, Status::error(""));
+
+        kept.0.lock().unwrap().1 = true;
+        for _ in 0..3 {
+            tracer.start("lost").end();
+            // The processor may or may not pass the exporter's error on.
+            let _ = provider.force_flush();
+        }
+        assert_eq!(kept.0.lock().unwrap().0.len(), 1);
+        kept.0.lock().unwrap().1 = false;
+        tracer.start("kept again").end();
+        provider.force_flush().unwrap();
+        assert_eq!(kept.0.lock().unwrap().0.last().unwrap().name, "kept again");
     }
 }

@@ -93,7 +93,8 @@ pub fn batch_span(
     attrs: &[Attr<'_>],
 ) -> SpanHandle {
     let span = TRACER.get().map(|tracer| {
-        let links = links.into_iter().take(MAX_LINKS).map(|link| Link::with_context(link.to_otel())).collect();
+        let links =
+            links.into_iter().take(MAX_LINKS).map(|link| Link::with_context(link.to_otel())).collect();
         let builder = SpanBuilder { links: Some(links), ..builder(name, kind, attrs) };
         Box::new(tracer.build_with_context(builder, &Context::new()))
     });
@@ -156,7 +157,10 @@ impl SpanHandle {
     /// A `tracing` span for the log: lines written inside it carry the message's id. It is not exported.
     pub fn log_span(&self) -> tracing::Span {
         if !self.of_message {
-            return tracing::info_span!("batch", trace_id = %HexId(self.context.trace_id()));
+            return match self.context.trace_id() {
+                0 => tracing::info_span!("batch"),
+                trace_id => tracing::info_span!("batch", trace_id = %HexId(trace_id)),
+            };
         }
         let message_id = MessageId::from_bytes(self.context.trace_id().to_be_bytes());
         tracing::info_span!("message", %message_id)
