@@ -6,9 +6,21 @@ docker_answers() { command -v docker >/dev/null && docker info >/dev/null 2>&1 &
 
 compose() { docker compose -f "$root/docker-compose.yml" "$@" 9>&-; }
 
+# The images of the registry and of Jaeger hold nothing to ask them with, so they are asked from here.
+docker_up() {
+  local name begun=$SECONDS
+  # shellcheck disable=SC2046  # one word per component
+  compose up -d --wait $(components) || return 1
+  for name in registry $(components | grep -x jaeger || true); do
+    until "${name}_ready"; do
+      if [ $((SECONDS - begun)) -ge 120 ]; then complain "$name does not answer after 120 s; see 'deploy/local/stack logs $name'"; return 1; fi
+      sleep 0.2
+    done
+  done
+  say stack "up in Docker, $((SECONDS - begun)) s"
+}
+
 # shellcheck disable=SC2046  # one word per component
-docker_up() { compose up -d --wait $(components); }
-# shellcheck disable=SC2046
 docker_fetch() { compose pull $(components); }
 docker_down() { compose --profile '*' down; }
 docker_reset() { compose --profile '*' down --volumes; }
