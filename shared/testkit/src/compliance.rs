@@ -1,7 +1,6 @@
 //! What every service binary must show, whatever it does.
 
 use std::{
-    collections::BTreeMap,
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -16,7 +15,7 @@ use toml::Table;
 use crate::{
     Exit, Process, Stack, Unit, binaries, eventually, http, ports,
     process::{Launch, isolate},
-    settings::{self, Addresses, POSTGRES_VARIABLE},
+    settings::{self, Addresses},
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -80,7 +79,7 @@ impl Subject {
     fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let mut command = Command::new(&self.binary);
         isolate(&mut command);
-        command.args(arguments).env(POSTGRES_VARIABLE, "postgres://nobody@127.0.0.1:1/none").stdin(Stdio::null());
+        command.args(arguments).stdin(Stdio::null());
         command.output().with_context(|| format!("{} does not start", self.binary.display()))
     }
 
@@ -141,7 +140,6 @@ impl Subject {
             name: self.unit.name().to_owned(),
             binary: self.binary.clone(),
             arguments: vec!["--config".into(), self.write("run.toml", &self.config)?.into()],
-            environment: BTreeMap::from([(POSTGRES_VARIABLE.to_owned(), "postgres://nobody@127.0.0.1:1/none".to_owned())]),
             admin: self.addresses.admin(self.unit),
             log: self.folder.join("run.log"),
         })

@@ -3,10 +3,9 @@
 use anyhow::Context as _;
 use tokio_postgres::NoTls;
 
-/// Creates the database and gives its URL.
-pub(crate) async fn create(server: &str, name: &str) -> anyhow::Result<String> {
-    run(server, &format!("CREATE DATABASE \"{name}\"")).await.with_context(|| format!("create database {name}"))?;
-    url(server, name)
+/// Creates the database.
+pub(crate) async fn create(server: &str, name: &str) -> anyhow::Result<()> {
+    run(server, &format!("CREATE DATABASE \"{name}\"")).await.with_context(|| format!("create database {name}"))
 }
 
 /// Drops it, whoever still uses it.

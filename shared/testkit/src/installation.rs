@@ -21,7 +21,7 @@ pub use crate::settings::Target;
 use crate::{
     Exit, Jaeger, Process, Stack, Topics, Tracker, Unit, binaries, database, ports,
     process::{Launch, isolate},
-    settings::{self, Addresses, POSTGRES_VARIABLE},
+    settings::{self, Addresses},
 };
 
 /// A service that starts on a busy machine, with schemas and topics there, is ready well within this.
@@ -43,6 +43,7 @@ pub struct Builder {
     folder: Option<PathBuf>,
     keep: bool,
     with_topics: bool,
+    as_it_stands: bool,
 }
 
 impl Builder {
@@ -95,6 +96,15 @@ impl Builder {
         Unit::ALL.into_iter().fold(self, |builder, unit| builder.set(unit, key, value.clone()))
     }
 
+    /// The stack as it stands instead of an isolated part of it: no namespace, the database of the stack's URL, the
+    /// documented ports; nothing is removed afterwards.
+    #[must_use]
+    pub fn as_it_stands(mut self) -> Self {
+        self.as_it_stands = true;
+        self.keep = true;
+        self.namespace("").default_ports()
+    }
+
     /// Configuration and logs go here instead of a temporary folder.
     #[must_use]
     pub fn folder(mut self, folder: &Path) -> Self {
@@ -130,9 +140,12 @@ impl Builder {
                 (temporary.path().to_owned(), Some(temporary))
             }
         };
+        let mut via = self.via;
         let database = self.namespace.replace('-', "_");
-        let url = database::create(&self.stack.postgres, &database).await?;
-        let url = if self.via.postgres == self.stack.postgres { url } else { database::url(&self.via.postgres, &database)? };
+        if !self.as_it_stands {
+            database::create(&self.stack.postgres, &database).await?;
+            via.postgres = database::url(&via.postgres, &database)?;
+        }
         let addresses = match self.addresses {
             Some(addresses) => addresses,
             None => Addresses::free()?,
@@ -146,7 +159,7 @@ impl Builder {
         let mut configs = BTreeMap::new();
         for unit in Unit::ALL {
             let routes = routes.display().to_string();
-            let mut config = settings::base(unit, &self.via, &self.namespace, &addresses, &routes);
+            let mut config = settings::base(unit, &via, &self.namespace, &addresses, &routes);
             for (_, key, value) in self.settings.iter().filter(|(of, ..)| *of == unit) {
                 settings::put(&mut config, key, value.clone());
             }
@@ -157,7 +170,7 @@ impl Builder {
             stack: self.stack,
             namespace: self.namespace,
             database,
-            database_url: url,
+            database_url: via.postgres,
             addresses,
             targets: self.targets,
             configs,
@@ -213,6 +226,7 @@ impl Installation {
             folder: None,
             keep: false,
             with_topics: true,
+            as_it_stands: false,
         }
     }
 
@@ -340,7 +354,6 @@ impl Installation {
             name: name.to_owned(),
             binary: binaries::find(unit.name())?,
             arguments: vec![OsString::from("--config"), file.into()],
-            environment: BTreeMap::from([(POSTGRES_VARIABLE.to_owned(), self.database_url.clone())]),
             admin,
             log: self.folder.join(format!("{name}.log")),
         })

@@ -1,7 +1,6 @@
 //! One service as a child process.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
     fs::{self, OpenOptions},
     net::SocketAddr,
@@ -30,7 +29,6 @@ pub(crate) struct Launch {
     pub(crate) name: String,
     pub(crate) binary: PathBuf,
     pub(crate) arguments: Vec<OsString>,
-    pub(crate) environment: BTreeMap<String, String>,
     pub(crate) admin: SocketAddr,
     pub(crate) log: PathBuf,
 }
@@ -214,7 +212,6 @@ fn spawn(launch: &Launch) -> anyhow::Result<Child> {
     let mut command = Command::new(&launch.binary);
     command.args(&launch.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
     isolate(command.as_std_mut());
-    command.envs(&launch.environment);
     command.spawn().with_context(|| format!("cannot start {}", launch.binary.display()))
 }
 

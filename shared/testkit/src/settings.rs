@@ -98,20 +98,16 @@ pub(crate) fn base(unit: Unit, stack: &Stack, namespace: &str, addresses: &Addre
                 ]))
             };
             set("feed", Value::Array(addresses.feeds.iter().map(feed).collect()));
+            set("patient_key.allow_development_secret", true.into());
         }
         Unit::LabDistributor => set("routes", routes.into()),
         Unit::ConfirmationTracker => {
             set("api.listen", addresses.api.to_string().into());
-            // The password goes the way a user's does: through the environment.
-            let secret = Table::from_iter([("env".to_owned(), Value::from(POSTGRES_VARIABLE))]);
-            set("postgres.url", Value::Table(secret));
+            set("postgres.url", stack.postgres.clone().into());
         }
     }
     table
 }
-
-/// Variable that holds the URL of the installation's database.
-pub(crate) const POSTGRES_VARIABLE: &str = "TESTKIT_POSTGRES_URL";
 
 /// Sets `a.b.c`; a number as a part is a position in an array that is there.
 pub(crate) fn put(table: &mut Table, key: &str, value: Value) {

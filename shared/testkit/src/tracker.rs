@@ -106,29 +106,37 @@ impl Tracker {
 
     /// Messages with this MSH-10, lines included.
     pub async fn by_control_id(&self, control_id: &str) -> anyhow::Result<Vec<Waybill>> {
-        self.list(&[("control_id", control_id)]).await
+        self.whole(&[("control_id", control_id)]).await
     }
 
-    /// All messages that fit, page by page.
+    /// All messages that fit, lines included.
+    pub async fn whole(&self, query: &[(&str, &str)]) -> anyhow::Result<Vec<Waybill>> {
+        let mut whole = Vec::new();
+        for listed in self.list(query).await? {
+            let id = listed.id()?;
+            whole.push(self.message(id).await?.with_context(|| format!("{id} is listed, but not found"))?);
+        }
+        Ok(whole)
+    }
+
+    /// All messages that fit, page by page, as the list shows them: without lines.
     pub async fn list(&self, query: &[(&str, &str)]) -> anyhow::Result<Vec<Waybill>> {
         let mut found = Vec::new();
-        let mut cursor: Option<String> = None;
+        let mut after: Option<String> = None;
+        let url = format!("{}/api/v1/messages", self.base);
         loop {
-            let url = format!("{}/api/v1/messages", self.base);
-            let mut request = http::client().get(&url).query(query);
-            if let Some(cursor) = &cursor {
-                request = request.query(&[("cursor", cursor)]);
+            let mut request = http::client().get(&url).query(query).query(&[("limit", "1000")]);
+            if let Some(after) = &after {
+                request = request.query(&[("after", after)]);
             }
             let response = request.send().await.with_context(|| format!("GET {url}"))?;
             let status = response.status();
             let body = response.text().await?;
             ensure!(status.is_success(), "GET {url}: {status} {body}");
-            let answer: Value = serde_json::from_str(&body).with_context(|| format!("GET {url}: not JSON"))?;
-            let listed = answer.get("messages").unwrap_or(&answer).clone();
-            let page: Vec<Waybill> = serde_json::from_value(listed).with_context(|| format!("GET {url}"))?;
-            found.extend(page);
-            cursor = answer.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-            if cursor.is_none() {
+            let page: Page = serde_json::from_str(&body).with_context(|| format!("GET {url}: not a list"))?;
+            found.extend(page.messages);
+            after = page.next;
+            if after.is_none() {
                 return Ok(found);
             }
         }
@@ -162,7 +170,7 @@ impl Tracker {
             if balance.known() >= messages && balance.open() == 0 {
                 Ok(balance)
             } else {
-                pending(format!("{} known, {} open: {:?}", balance.known(), balance.open(), balance.messages))
+                pending(format!("{} known, {} open: {:?}", balance.known(), balance.open(), balance.messages.by_state))
             }
         })
         .await
@@ -180,24 +188,39 @@ impl Tracker {
 pub struct Balance {
     /// Whether every row sums to zero.
     pub balanced: bool,
-    /// Messages by state.
-    #[serde(default)]
-    pub messages: BTreeMap<String, u64>,
-    /// Lines per feed, topic and destination: each column as the tracker names it.
+    /// Messages on the books.
+    pub messages: Messages,
+    /// Lines per hour, feed, topic and destination: each column as the tracker names it.
     #[serde(default)]
     pub rows: Vec<BTreeMap<String, Value>>,
+}
+
+/// Messages on the books.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Messages {
+    /// All.
+    pub total: u64,
+    /// By state.
+    pub by_state: BTreeMap<String, u64>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    messages: Vec<Waybill>,
+    next: Option<String>,
 }
 
 impl Balance {
     /// Messages known.
     pub fn known(&self) -> u64 {
-        self.messages.values().sum()
+        self.messages.total
     }
 
     /// Messages in a state, however it is spelled.
     pub fn in_state(&self, state: &str) -> u64 {
         let fits = |name: &str| normal(name) == normal(state);
-        self.messages.iter().filter(|(name, _)| fits(name)).map(|(_, count)| count).sum()
+        self.messages.by_state.iter().filter(|(name, _)| fits(name)).map(|(_, count)| count).sum()
     }
 
     /// A column of all rows, added.

@@ -1,0 +1,111 @@
+//! `demo`: see the library. `demo run`: the services in the foreground.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use waybill_contracts::Timestamp;
+use waybill_demo::{
+    audit::Audit,
+    closing, foreground, messages,
+    options::Options,
+    scene::{self, Pace, Receivers},
+    screen::Screen,
+};
+use waybill_testkit::Stack;
+
+const USAGE: &str = "usage: demo [run]\n\
+  demo      real messages through a whole installation, then an account of all of them\n\
+  demo run  the services in the foreground until Ctrl-C\n\
+settings of the demo: DEMO_COUNT, DEMO_SEED, DEMO_MESSAGES=<folder>, DEMO_RATE, DEMO_OUTAGE=<seconds>, DEMO_KEEP=1";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut screen = Screen::default();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => demo(&mut screen).await,
+        ["run"] => run(&mut screen).await.map(|()| true),
+        ["-h" | "--help" | "help"] => {
+            screen.line(USAGE);
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            screen.line(USAGE);
+            return ExitCode::from(64);
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            screen.line(&format!("demo: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(screen: &mut Screen) -> anyhow::Result<()> {
+    let stack = Stack::from_env();
+    stack.reach().await?;
+    foreground::run(&stack, &folder("run")?, screen).await
+}
+
+/// `target/<name>`, beside where this program was built.
+fn folder(name: &str) -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(2).context("where is target/?")?;
+    Ok(target.join(name))
+}
+
+async fn demo(screen: &mut Screen) -> anyhow::Result<bool> {
+    // Two seconds apart two seeds differ; a day apart they are still short.
+    let options = Options::from_env((Timestamp::now().as_millis() / 1000).rem_euclid(1 << 24).cast_unsigned())?;
+    let stack = Stack::from_env();
+    stack.reach().await?;
+    let letters = match &options.folder {
+        None => {
+            screen.line(&format!("{} messages of a seeded hospital, DEMO_SEED={}", options.count, options.seed));
+            messages::generated(options.seed, options.count)
+        }
+        Some(folder) => {
+            let (letters, skipped) = messages::from_folder(folder)?;
+            screen.line(&format!("{} messages of {}", letters.len(), folder.display()));
+            for name in skipped {
+                screen.line(&format!("  left out, no HL7 v2 message: {name}"));
+            }
+            letters
+        }
+    };
+    let plan = scene::plan(&letters);
+    let receivers = Receivers::start(plan.refused_order.as_deref()).await?;
+    let logs = folder("demo")?;
+    if logs.exists() {
+        std::fs::remove_dir_all(&logs).with_context(|| format!("cannot remove {}", logs.display()))?;
+    }
+    screen.line("starting ehr-ingest, lab-distributor and confirmation-tracker");
+    // A namespace per run: an earlier run's messages cannot be mistaken for this one's.
+    let namespace = format!("demo-{:x}", Timestamp::now().as_millis() / 1000);
+    let builder = scene::install(&stack, &receivers, &namespace).await?;
+    let starting = builder.default_ports().folder(&logs).keep(true).start();
+    let mut installation = tokio::select! {
+        started = starting => started?,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("stopped"),
+    };
+    let pace = Pace { rate: options.rate, outage: options.outage };
+    let whole = async {
+        let sent = scene::play(&installation, &receivers, letters, pace, screen).await?;
+        let evidence = scene::settle(&installation, &receivers, sent, screen).await?;
+        let accounted = closing::show(&installation, &Audit::of(&evidence, &plan), screen)?;
+        if options.keep {
+            screen.line("\nThe services go on (DEMO_KEEP=1): ehr 127.0.0.1:2575, lis 127.0.0.1:2576. Ctrl-C stops them.");
+            std::future::pending::<()>().await;
+        }
+        anyhow::Ok(accounted)
+    };
+    let outcome = tokio::select! {
+        outcome = whole => outcome,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("stopped")),
+    };
+    installation.stop().await?;
+    outcome
+}
