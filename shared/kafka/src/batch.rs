@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use waybill_delivery::ErrorClass;
 use waybill_telemetry::metrics::{Label, Metric, count};
 
-use self::member::{Ask, BatchMember, Item};
+use self::member::{Ask, BatchMember, Item, Stored};
 use crate::{
     BatchHandler, BatchOptions, HandlerError, KafkaConfig, KafkaError, Probe, TopicPartition,
     consumer::{self, Settings},
@@ -53,10 +53,9 @@ pub async fn run_batch<H: BatchHandler>(
         failures: 0,
     };
     let polling = consumer::run(config, settings, member, health, shutdown);
-    tokio::pin!(polling);
     // Polled with the thread's end: whichever is over first ends the loop, and the driver only ends by that.
     tokio::select! {
-        result = &mut polling => result,
+        result = polling => result,
         () = driver.run(asked) => Err(KafkaError::Thread("batch driver")),
     }
 }
@@ -137,7 +136,7 @@ impl<H: BatchHandler> Driver<H> {
 
     /// Asks the handler until it knows; the polling thread waits for it, and the group for the polling thread. If that
     /// takes longer than the group's patience, the partitions are lost and come again.
-    async fn stored_offsets(&mut self, partitions: &[TopicPartition]) -> Option<Vec<(TopicPartition, Option<i64>)>> {
+    async fn stored_offsets(&mut self, partitions: &[TopicPartition]) -> Option<Stored> {
         loop {
             match self.handler.stored_offsets(partitions).await {
                 Ok(offsets) => {

@@ -62,13 +62,10 @@ pub async fn run_keyed<H: KeyedHandler>(
     let member = Arc::new(KeyedMember::new(lanes.collect(), gate, &shared.options, shared.rebalanced.clone()));
 
     let polling = consumer::run(config, settings, member.clone(), health, shutdown);
-    tokio::pin!(polling);
-    loop {
-        tokio::select! {
-            result = &mut polling => return result,
-            // Lanes end with their channels, which the member holds; earlier only by a panic of our own.
-            Some(_) = tasks.join_next() => return Err(KafkaError::Thread("lane")),
-        }
+    tokio::select! {
+        result = polling => result,
+        // Lanes end with their channels, which the member holds; earlier only by a panic of our own.
+        Some(_) = tasks.join_next() => Err(KafkaError::Thread("lane")),
     }
 }
 

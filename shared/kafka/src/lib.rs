@@ -1,4 +1,4 @@
-//! Kafka and the schema registry: the only crate that knows rdkafka and schema_registry_converter.
+//! Kafka and the schema registry: the only crate that knows rdkafka and `schema_registry_converter`.
 //!
 //! - [`Producer`]: idempotent, `acks=all`, groups of records acknowledged together.
 //! - [`run_keyed`]: one record at a time per key, offsets in Kafka; an offset is done when its outputs are acknowledged.

@@ -50,7 +50,7 @@ use waybill_delivery::Classify;
 type Client = BaseProducer<Reports>;
 
 /// What a service decides about its producer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct ProducerOptions {
     /// How long a record may wait for company: 0 on the acknowledgement path, 5 ms where throughput counts.
     pub linger: Duration,
@@ -121,6 +121,7 @@ impl Producer {
     ///
     /// All or nothing as far as the bound of records in flight goes; a record that the client refuses (too large)
     /// fails the group, and those before it are written.
+    #[expect(clippy::needless_pass_by_value, reason = "the caller has given the records away")]
     pub fn send(&self, records: Vec<OutRecord>) -> Delivery {
         self.send_raw(records.len(), records.iter().map(OutRecord::raw))
     }
@@ -144,7 +145,7 @@ impl Producer {
             let topic = record.topic;
             if let Err(error) = enqueue(&client, record, &group) {
                 let error = ProduceError::failed(topic, &error);
-                shared.count(topic, &error);
+                count_error(topic, &error);
                 group.fail(error);
                 // This one and those after it never reach the client.
                 shared.done(total - at);
@@ -209,10 +210,6 @@ impl Shared {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count(&self, topic: &str, error: &ProduceError) {
-        count(Metric::ProduceErrors, 1, &[Label::Topic(topic), Label::Class(error.class().as_str())]);
-    }
-
     /// What a failed record says about the cluster.
     pub(super) fn failed(&self, error: &ClientError) {
         if let Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::BrokerTransportFailure) =
@@ -221,6 +218,10 @@ impl Shared {
             self.health.set(Trouble::Broker, "no broker acknowledges records");
         }
     }
+}
+
+fn count_error(topic: &str, error: &ProduceError) {
+    count(Metric::ProduceErrors, 1, &[Label::Topic(topic), Label::Class(error.class().as_str())]);
 }
 
 /// The fate of a group of records. Dropping it does not recall them.

@@ -31,7 +31,7 @@ fn read(config: &KafkaConfig, topic: &str) -> Result<Vec<InRecord>, KafkaError> 
     settings.set("group.id", "waybill-read").set("enable.auto.commit", "false").set("enable.partition.eof", "false");
     let consumer: BaseConsumer = settings.create().map_err(|error| KafkaError::creation(&error))?;
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(|error| KafkaError::of(&error))?;
-    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions().iter().map(|one| one.id()));
+    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id));
     let mut list = TopicPartitionList::new();
     let mut ends: HashMap<i32, i64> = HashMap::new();
     for partition in partitions {

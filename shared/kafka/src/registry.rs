@@ -1,4 +1,4 @@
-//! The schema registry's client: schema_registry_converter behind a fence.
+//! The schema registry's client: `schema_registry_converter` behind a fence.
 //!
 //! Used of that crate: its HTTP calls (`perform_sr_call`, `is_compatible_schema`), which keep no state. Not used, and why
 //! (each seen at version 6.0.0; `tests/registry.rs` holds the fence):
@@ -255,7 +255,7 @@ pub(crate) enum Missing {
     Error(RegistryError),
 }
 
-/// TopicName strategy.
+/// By the topic's name, the strategy that registries call `TopicNameStrategy`.
 fn subject(topic: &TopicName) -> String {
     format!("{topic}-value")
 }

@@ -25,10 +25,13 @@ use crate::{
     probe::Health,
 };
 
+/// Where the handler's state stands, by partition.
+pub(super) type Stored = Vec<(TopicPartition, Option<i64>)>;
+
 /// What the polling thread asks the driver, and waits for.
 pub(super) enum Ask {
     /// Where to begin; `None` when the loop is ending.
-    Assigned { partitions: Vec<TopicPartition>, reply: mpsc::SyncSender<Option<Vec<(TopicPartition, Option<i64>)>>> },
+    Assigned { partitions: Vec<TopicPartition>, reply: mpsc::SyncSender<Option<Stored>> },
     /// To forget what was at hand of them.
     Revoked { partitions: Vec<TopicPartition>, reply: mpsc::SyncSender<()> },
 }
@@ -218,7 +221,9 @@ impl Member for BatchMember {
         if going.is_empty() {
             return Vec::new();
         }
-        going.iter().for_each(|owned| owned.gone.store(true, Ordering::Release));
+        for owned in &going {
+            owned.gone.store(true, Ordering::Release);
+        }
         let mut queue = self.queue.lock();
         queue.items.retain(|item| !item.owned.is_gone());
         queue.bytes = queue.items.iter().map(|item| item.record.size()).sum();

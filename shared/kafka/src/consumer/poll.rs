@@ -60,9 +60,9 @@ impl<'a, M: Member> Poller<'a, M> {
         let begun = Instant::now();
         while self.control.phase() == DRAIN && !self.context().member.is_idle() && begun.elapsed() < self.settings.drain {
             // Nothing new is taken: records that still come are not tracked and stay for the next owner.
-            self.pause(self.assignment());
+            self.pause(&self.assignment());
             if let Some(Err(error)) = self.client.poll(IDLE) {
-                self.judge(&error)?;
+                Self::judge(&error)?;
             }
             self.housekeeping();
         }
@@ -82,7 +82,7 @@ impl<'a, M: Member> Poller<'a, M> {
                 None => break,
                 Some(Ok(message)) => self.context().member.take(&message),
                 Some(Err(error)) => {
-                    self.judge(&error)?;
+                    Self::judge(&error)?;
                     break;
                 }
             }
@@ -100,10 +100,10 @@ impl<'a, M: Member> Poller<'a, M> {
             thread::park_timeout(Duration::from_millis(5));
             return Ok(());
         }
-        self.pause(self.assignment());
+        self.pause(&self.assignment());
         match self.client.poll(BLOCKED) {
             Some(Ok(message)) => self.context().member.take(&message),
-            Some(Err(error)) => self.judge(&error)?,
+            Some(Err(error)) => Self::judge(&error)?,
             None => {}
         }
         self.context().member.dispatch();
@@ -118,7 +118,7 @@ impl<'a, M: Member> Poller<'a, M> {
             self.stored = now;
             context.store(self.client, &context.member.moved());
             if self.blocked_since.is_none() && self.control.phase() == RUN {
-                self.pause(context.member.stuck().into_iter().collect());
+                self.pause(&context.member.stuck().into_iter().collect());
             }
         }
         if context.suspect.swap(false, Ordering::AcqRel) {
@@ -178,10 +178,10 @@ impl<'a, M: Member> Poller<'a, M> {
     }
 
     /// Makes `wanted` the set of paused partitions.
-    fn pause(&self, wanted: HashSet<TopicPartition>) {
+    fn pause(&self, wanted: &HashSet<TopicPartition>) {
         let mut paused = self.context().paused.lock();
         let (fresh, over): (Vec<_>, Vec<_>) =
-            (wanted.difference(&paused).cloned().collect(), paused.difference(&wanted).cloned().collect());
+            (wanted.difference(&paused).cloned().collect(), paused.difference(wanted).cloned().collect());
         let of = |partitions: &[TopicPartition]| {
             list(&partitions.iter().map(|at| (at.clone(), 0)).collect::<Vec<_>>())
         };
@@ -189,9 +189,9 @@ impl<'a, M: Member> Poller<'a, M> {
             paused.extend(fresh);
         }
         if !over.is_empty() && self.client.resume(&of(&over)).is_ok() {
-            over.iter().for_each(|at| {
+            for at in &over {
                 paused.remove(at);
-            });
+            }
         }
     }
 
@@ -203,7 +203,7 @@ impl<'a, M: Member> Poller<'a, M> {
     }
 
     /// Most errors are news, and librdkafka recovers by itself; a fatal one ends the loop and with it the process.
-    fn judge(&self, error: &ClientError) -> Result<(), KafkaError> {
+    fn judge(error: &ClientError) -> Result<(), KafkaError> {
         match error {
             ClientError::MessageConsumptionFatal(code) => return Err(KafkaError::Fatal(code.to_string())),
             ClientError::MessageConsumption(Code::PollExceeded) => {

@@ -80,13 +80,13 @@ impl<H: KeyedHandler> Lane<H> {
     /// Works on one record until its outputs are on their way, or it is given up.
     async fn handle(&mut self, work: Work) {
         if self.is_over(&work.assignment) {
-            return self.give_up(work);
+            return self.give_up(&work.assignment);
         }
         let mut attempts = 0;
         let mut first_failed_at = None;
         loop {
             attempts += 1;
-            let Some(result) = self.attempt(&work, attempts).await else { return self.give_up(work) };
+            let Some(result) = self.attempt(&work, attempts).await else { return self.give_up(&work.assignment) };
             let error = match result {
                 Ok(outputs) => {
                     self.clear();
@@ -105,7 +105,7 @@ impl<H: KeyedHandler> Lane<H> {
             drop(self.shared.producer.send(error.emit));
             match self.wait(&work.assignment, attempts).await {
                 Waited::Over => {}
-                Waited::CalledBack => return self.give_up(work),
+                Waited::CalledBack => return self.give_up(&work.assignment),
             }
         }
     }
@@ -147,7 +147,7 @@ impl<H: KeyedHandler> Lane<H> {
         }
         self.repair().await;
         if self.is_over(&work.assignment) {
-            return self.give_up(work);
+            return self.give_up(&work.assignment);
         }
         let delivery = self.send(&parcel, &work).await;
         self.flights.push_back(Flight { work, parcel, delivery, attempts });
@@ -216,7 +216,7 @@ impl<H: KeyedHandler> Lane<H> {
         let flights = std::mem::take(&mut self.flights);
         for flight in flights {
             if flight.work.assignment.draining.is_cancelled() {
-                self.give_up(flight.work);
+                self.give_up(&flight.work.assignment);
             } else {
                 self.flights.push_back(flight);
             }
@@ -262,12 +262,12 @@ impl<H: KeyedHandler> Lane<H> {
         assignment.gone.is_cancelled() || self.given_up.iter().any(|given| Arc::ptr_eq(given, assignment))
     }
 
-    /// Not done: the next owner of the partition does it.
-    fn give_up(&mut self, work: Work) {
+    /// A record of it is not done: the next owner of the partition does it.
+    fn give_up(&mut self, assignment: &Arc<Assignment>) {
         self.clear();
         self.shared.abandoned.increment(1);
-        if !self.is_over(&work.assignment) {
-            self.given_up.push(work.assignment.clone());
+        if !self.is_over(assignment) {
+            self.given_up.push(assignment.clone());
         }
     }
 }

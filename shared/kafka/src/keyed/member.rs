@@ -85,7 +85,9 @@ impl Member for KeyedMember {
     fn assigned(&self, partitions: &[TopicPartition]) -> Start {
         self.gate.adopt();
         let mut assignments = self.assignments.lock();
-        partitions.iter().for_each(|at| assignments.assign(at, &self.group));
+        for at in partitions {
+            assignments.assign(at, &self.group);
+        }
         Start::Committed
     }
 
@@ -96,9 +98,11 @@ impl Member for KeyedMember {
         };
         let is_going = |work: &Work| going.iter().any(|assignment| Arc::ptr_eq(assignment, &work.assignment));
         self.taken.lock().iter_mut().for_each(|lane| lane.retain(|work| !is_going(work)));
-        going.iter().for_each(|assignment| assignment.draining.cancel());
-        if lost {
-            going.iter().for_each(|assignment| assignment.gone.cancel());
+        for assignment in &going {
+            assignment.draining.cancel();
+            if lost {
+                assignment.gone.cancel();
+            }
         }
         self.rebalanced.notify_waiters();
         let begun = Instant::now();

@@ -56,7 +56,7 @@ impl ProducerContext for Reports {
             Err((error, message)) => {
                 let failed = ProduceError::failed(message.topic(), error);
                 if let Some(shared) = &shared {
-                    shared.count(message.topic(), &failed);
+                    super::count_error(message.topic(), &failed);
                     shared.failed(error);
                 }
                 Err(failed)
@@ -65,7 +65,9 @@ impl ProducerContext for Reports {
         let waker = group.report(report);
         match (shared, waker) {
             (Some(shared), waker) => {
-                waker.into_iter().for_each(|waker| shared.hub.push(waker));
+                if let Some(waker) = waker {
+                    shared.hub.push(waker);
+                }
                 shared.done(1);
             }
             (None, Some(waker)) => waker.wake(),

@@ -138,10 +138,11 @@ async fn goes_on_at_the_stored_offsets_and_joins_each_record_once() {
     source.send(numbered(&from, 7000..8000, 50)).await.unwrap();
     join.wait_until(|table| table.counts.len() == 8000).await;
     third.stop().await;
-    let table = join.table.lock();
-    assert!(table.counts.values().all(|count| *count == 1), "each record is joined exactly once");
-    eprintln!("fenced {} times", table.fenced);
-    drop(table);
+    {
+        let table = join.table.lock();
+        assert!(table.counts.values().all(|count| *count == 1), "each record is joined exactly once");
+        eprintln!("fenced {} times", table.fenced);
+    }
     clean_up(&config).await;
 }
 

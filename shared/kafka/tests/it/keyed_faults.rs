@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use tokio::sync::watch;
 use waybill_kafka::read_all;
 
-use crate::support::{Copy, Mock, Running, check, mock, numbered, producer, topic, wait_for_all};
+use crate::{
+    keyed_pressure::{Held, State},
+    support::{Copy, Mock, Running, check, mock, numbered, producer, topic, wait_for_all},
+};
 
 const TOTAL: u64 = 4000;
 
@@ -95,4 +99,27 @@ async fn what_was_not_committed_comes_again_after_a_crash() {
     let records = wait_for_all(&config, &to, TOTAL).await;
     running.stop().await;
     check(&records, TOTAL);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outputs_that_were_not_acknowledged_are_sent_again_in_order() {
+    let cluster = cluster();
+    let config = mock(&cluster);
+    let (from, to) = (topic(&config, "in"), topic(&config, "out"));
+    producer(&config).send(numbered(&from, 0..1000, 10)).await.unwrap();
+    let (tell, state) = watch::channel(State::Hold);
+    let handler = Held::new(&to, state, true);
+    let running = Running::keyed(&config, &from, handler.clone());
+    running.shown.wait_for("ready").await;
+    running.producer_shown.wait_for("ready").await;
+    handler.started.subscribe().wait_for(|started| *started >= 5).await.unwrap();
+    (1..=3).for_each(|broker| cluster.broker_down(broker).unwrap());
+    running.shown.wait_for("no broker answers").await;
+    tell.send_replace(State::Go);
+    // Outputs time out now, and only what the lanes send again can arrive.
+    running.producer_shown.wait_for("no broker acknowledges records").await;
+    (1..=3).for_each(|broker| cluster.broker_up(broker).unwrap());
+    let records = wait_for_all(&config, &to, 1000).await;
+    running.stop().await;
+    check(&records, 1000);
 }

@@ -18,15 +18,23 @@ use crate::support::{
 };
 
 /// Copies, but holds or refuses records of the key `k0` until told otherwise.
-struct Held {
-    to: TopicName,
-    state: watch::Receiver<State>,
-    all_keys: bool,
-    handled: AtomicUsize,
+pub(crate) struct Held {
+    pub(crate) to: TopicName,
+    pub(crate) state: watch::Receiver<State>,
+    pub(crate) all_keys: bool,
+    pub(crate) handled: AtomicUsize,
+    pub(crate) started: watch::Sender<usize>,
+}
+
+impl Held {
+    pub(crate) fn new(to: &TopicName, state: watch::Receiver<State>, all_keys: bool) -> Arc<Self> {
+        let (handled, started) = (AtomicUsize::new(0), watch::Sender::new(0));
+        Arc::new(Self { to: to.clone(), state, all_keys, handled, started })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(crate) enum State {
     Hold,
     Misconfigured,
     Go,
@@ -34,6 +42,7 @@ enum State {
 
 impl KeyedHandler for Held {
     async fn handle(&self, record: &InRecord, _: u32) -> Result<Vec<OutRecord>, HandlerError> {
+        self.started.send_modify(|started| *started += 1);
         let mut state = self.state.clone();
         if self.all_keys || record.key() == Some(b"k0") {
             let now = *state.wait_for(|state| *state != State::Hold).await.unwrap();
@@ -54,7 +63,7 @@ async fn partitions_that_were_paused_go_on_without_a_repeat() {
     create(&config, &[(&from, 3), (&to, 3)]).await;
     producer(&config).send(numbered(&from, 0..5000, 50)).await.unwrap();
     let (tell, state) = watch::channel(State::Hold);
-    let handler = Arc::new(Held { to: to.clone(), state, all_keys: true, handled: AtomicUsize::new(0) });
+    let handler = Held::new(&to, state, true);
     let mut options = KeyedOptions::new("copier", vec![from.clone()]);
     options.max_in_flight = 100;
     let running = Running::with(&config, options, handler.clone());
@@ -78,7 +87,7 @@ async fn one_key_that_is_stuck_holds_its_partition_at_the_span_and_no_other() {
     let source = producer(&config);
     source.send(numbered(&from, 0..100, 10)).await.unwrap();
     let (tell, state) = watch::channel(State::Hold);
-    let handler = Arc::new(Held { to: to.clone(), state, all_keys: false, handled: AtomicUsize::new(0) });
+    let handler = Held::new(&to, state, false);
     let mut options = KeyedOptions::new("copier", vec![from.clone()]);
     options.max_span = 200;
     let running = Running::with(&config, options, handler.clone());
@@ -121,7 +130,7 @@ async fn wrong_surroundings_make_it_not_ready_and_no_record_is_set_aside() {
     let (from, to) = (topic(&config, "in"), topic(&config, "out"));
     producer(&config).send(numbered(&from, 0..100, 10)).await.unwrap();
     let (tell, state) = watch::channel(State::Misconfigured);
-    let handler = Arc::new(Held { to: to.clone(), state, all_keys: false, handled: AtomicUsize::new(0) });
+    let handler = Held::new(&to, state, false);
     let running = Running::keyed(&config, &from, handler);
     running.shown.wait_for("LAB-0003 (configuration): no such target").await;
     tell.send_replace(State::Go);

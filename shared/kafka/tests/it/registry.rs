@@ -138,7 +138,8 @@ async fn the_real_registry_registers_looks_up_and_refuses() {
     let url = std::env::var("WAYBILL_REGISTRY__URL").unwrap_or_else(|_| RegistryConfig::default().url);
     let authority = url.split('/').nth(2).unwrap().to_owned();
     let answers = authority.to_socket_addrs().ok().and_then(|mut all| all.next());
-    if !answers.is_some_and(|at| TcpStream::connect_timeout(&at, Duration::from_secs(2)).is_ok()) {
+    let silent = answers.is_none_or(|at| TcpStream::connect_timeout(&at, Duration::from_secs(2)).is_err());
+    if silent {
         assert!(std::env::var_os("CI").is_none(), "no registry at {url}");
         eprintln!("skipped: no registry at {url}");
         return;
@@ -164,4 +165,5 @@ async fn the_real_registry_registers_looks_up_and_refuses() {
     assert!(matches!(refused, RegistryError::Incompatible { .. }), "{refused}");
     let refused = registry.register(&topic, other).await.unwrap_err();
     assert!(matches!(refused, RegistryError::Incompatible { .. }), "{refused}");
+    registry.delete_subjects(&kafka.namespace).await.unwrap();
 }

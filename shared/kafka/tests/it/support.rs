@@ -70,8 +70,12 @@ pub(crate) async fn clean_up(config: &KafkaConfig) {
 
 /// A producer whose failures come soon.
 pub(crate) fn producer(config: &KafkaConfig) -> Producer {
+    producer_shown(config, Arc::new(NoProbe))
+}
+
+fn producer_shown(config: &KafkaConfig, probe: Arc<dyn Probe>) -> Producer {
     let options = ProducerOptions { delivery_timeout: Duration::from_secs(5), ..ProducerOptions::default() };
-    Producer::start(config, options, Arc::new(NoProbe)).unwrap()
+    Producer::start(config, options, probe).unwrap()
 }
 
 /// A probe whose state can be waited for.
@@ -194,6 +198,7 @@ impl KeyedHandler for Copy {
 /// A keyed loop that runs.
 pub(crate) struct Running {
     pub(crate) shown: Arc<Shown>,
+    pub(crate) producer_shown: Arc<Shown>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), KafkaError>>,
 }
@@ -204,16 +209,16 @@ impl Running {
     }
 
     pub(crate) fn with<H: KeyedHandler>(config: &KafkaConfig, mut options: KeyedOptions, handler: Arc<H>) -> Self {
-        let shown = Shown::new();
+        let (shown, producer_shown) = (Shown::new(), Shown::new());
         let stop = CancellationToken::new();
         options.backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         options.lanes = 16;
         let (config, probe, token) = (config.clone(), shown.clone(), stop.clone());
-        let producer = producer(&config);
+        let producer = self::producer_shown(&config, producer_shown.clone());
         let task = tokio::spawn(async move {
             run_keyed(&config, options, handler, producer, probe, token).await
         });
-        Self { shown, stop, task }
+        Self { shown, producer_shown, stop, task }
     }
 
     /// Stops it gracefully.
