@@ -182,8 +182,11 @@ fn structured(part: impl Fn(usize) -> Option<String>, unit: &Unit) -> Option<Fou
             };
             Some(Found::Quantity(unit.quantity(comparator, number(&first?)?)))
         }
-        // "2+", and whatever else a suffix may say.
-        _ => None,
+        // "2+", and whatever else a suffix may say: as it would be printed.
+        (_, second) => {
+            let text: String = [comparator, first, separator, second].into_iter().flatten().collect();
+            (!text.is_empty()).then_some(Found::Text(text))
+        }
     }
 }
 

@@ -1,0 +1,107 @@
+//! Messages and what they become, held in files: `tests/golden/*.hl7` beside `*.json`.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p ehr-ingest --test golden` writes the JSON anew; read the difference before committing.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+use std::{fs, path::Path};
+
+use ehr_ingest::{
+    accept::{Verdict, accept},
+    config::FeedConfig,
+    feed::Feed,
+    mapping::{self, Mapped, Payload},
+};
+use serde_json::{Value, json};
+use waybill_contracts::{PatientKeyer, Timestamp};
+use waybill_hl7v2::Index;
+
+fn feed() -> Feed {
+    Feed::new(&FeedConfig { name: "golden".into(), ..FeedConfig::default() }, PatientKeyer::new(b"golden"))
+}
+
+/// As a sender would send it: the files have line feeds for those who read them.
+fn received(file: &[u8]) -> Vec<u8> {
+    file.iter().map(|byte| if *byte == b'\n' { b'\r' } else { *byte }).collect()
+}
+
+fn readable(message: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(message).split_terminator('\r').map(str::to_owned).collect()
+}
+
+fn outcome(bytes: &[u8]) -> Value {
+    let feed = feed();
+    let now = Timestamp::parse_rfc3339("2026-05-01T12:00:00Z").unwrap();
+    match accept(&feed, bytes, now, &mut Index::new()) {
+        Verdict::Refuse { rejected, ack } => {
+            let mut record = serde_json::to_value(&rejected).unwrap();
+            record.as_object_mut().unwrap().remove("body");
+            json!({ "ack": ack.map(|ack| readable(&ack)), "rejected": record })
+        }
+        Verdict::Store { message, key, ack } => {
+            assert_eq!(message.body.bytes().unwrap(), bytes, "stored byte for byte");
+            let mapped = mapping::map(&message, bytes, &feed).unwrap();
+            let events = match &mapped {
+                Mapped::NoDestination(reason) => json!({ "noDestination": reason.as_str() }),
+                Mapped::Events(events) => events.iter().map(event).collect(),
+            };
+            let mut record = serde_json::to_value(&message).unwrap();
+            record.as_object_mut().unwrap().remove("body");
+            json!({ "ack": readable(&ack), "message": record, "key": hex(&key), "events": events })
+        }
+    }
+}
+
+fn event(event: &mapping::Event) -> Value {
+    let mut payload = match &event.payload {
+        Payload::Patient(patient) => serde_json::to_value(patient),
+        Payload::Encounter(encounter) => serde_json::to_value(encounter),
+        Payload::Result(result) => serde_json::to_value(result),
+    }
+    .unwrap();
+    if let Payload::Result(result) = &event.payload {
+        payload["original"]["data"] = json!(readable(&result.original.bytes().unwrap()));
+    }
+    prune(&mut payload);
+    let key = hex(event.key.as_bytes());
+    json!({ "topic": event.payload.topic(), "id": event.id.to_string(), "key": key, "payload": payload })
+}
+
+/// What says nothing is left out, so that a reader sees what was found.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(prune);
+            fields.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
+        }
+        Value::Array(list) => list.iter_mut().for_each(prune),
+        _ => {}
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn every_message_becomes_what_its_file_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "hl7"));
+    files.sort();
+    assert!(files.len() >= 10, "the golden messages are missing");
+    let mut wrong = Vec::new();
+    for file in files {
+        let found = serde_json::to_string_pretty(&outcome(&received(&fs::read(&file).unwrap()))).unwrap() + "\n";
+        let expected = file.with_extension("json");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&expected, &found).unwrap();
+        }
+        let written = fs::read_to_string(&expected).unwrap_or_default();
+        if written != found {
+            let line = found.lines().zip(written.lines().chain(std::iter::repeat(""))).position(|(a, b)| a != b);
+            wrong.push(format!("{} differs from line {}", expected.display(), line.map_or(0, |line| line + 1)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nUPDATE_GOLDEN=1 writes them anew", wrong.join("\n"));
+}
