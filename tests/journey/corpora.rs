@@ -1,0 +1,122 @@
+//! The public sample messages, over MLLP: every one answered, every accepted one in Kafka byte for byte, every refused
+//! one on record, every waybill closed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use waybill_contracts::inbound::{InboundMessage, InboundRejected};
+use waybill_demo::{
+    evidence::{Evidence, Sent},
+    messages::Letter,
+    scene::{self, Receivers},
+    screen::Screen,
+};
+use waybill_simulator::send::{CancellationToken, Fate, Outgoing, SendConfig, SendReport, Sender};
+use waybill_testkit::{Installation, Stack, corpora};
+
+use crate::installation;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_sample_is_answered_stored_and_closed() {
+    let Some(stack) = Stack::require().await else { return };
+    let samples = corpora::hl7v2().unwrap();
+    if samples.is_empty() {
+        return;
+    }
+    let receivers = Receivers::start(None).await.unwrap();
+    let waybill = installation(&stack, &receivers).start().await.unwrap();
+
+    // As they lie on disk: LF line ends, byte order marks, several messages and batches in one frame.
+    let files: Vec<_> =
+        samples.iter().map(|sample| Outgoing::new(sample.bytes.clone()).from_file(sample.name.clone())).collect();
+    // As a sender would write them: CR, one message per frame.
+    let folder = corpora::folder("hl7v2").unwrap();
+    let messages: Vec<_> =
+        waybill_simulator::folder::read(&folder, true).unwrap().into_iter().filter(Outgoing::is_hl7).collect();
+    assert!(files.len() > 200 && messages.len() > 400, "{} files, {} messages", files.len(), messages.len());
+
+    let mut sent = answered(&waybill, "ehr", files).await;
+    sent.extend(answered(&waybill, "lis", messages).await);
+    let evidence = scene::settle(&waybill, &receivers, sent, &mut Screen::default()).await.unwrap();
+
+    judge(&evidence);
+    answers_are_on_record(&waybill, &evidence).await;
+    let balance = waybill.tracker().balance().await.unwrap();
+    assert!(balance.balanced && balance.open() == 0, "{balance:?}\n{}", waybill.tails());
+}
+
+/// Sends all; each must be answered at the first attempt, with its own control id.
+async fn answered(waybill: &Installation, feed: &'static str, outgoing: Vec<Outgoing>) -> Vec<Sent> {
+    let config = SendConfig {
+        connections: 4,
+        give_up_after: Duration::from_secs(20),
+        ..SendConfig::to(waybill.mllp(feed).unwrap().to_string())
+    };
+    let letters: Vec<_> = outgoing
+        .iter()
+        .map(|outgoing| Letter { feed, outgoing: outgoing.clone(), kind: None, filler_order: None, released: false })
+        .collect();
+    let report: SendReport = Sender::new(config).run(outgoing, CancellationToken::new()).await;
+    let mut wrong = Vec::new();
+    for record in &report.records {
+        let right = matches!(record.fate, Fate::Accepted | Fate::Refused) && record.attempts.len() == 1;
+        if !right {
+            let results: Vec<_> = record.attempts.iter().map(|attempt| attempt.result.as_str()).collect();
+            wrong.push(format!("{:?}: {:?} after {results:?}", record.source, record.fate));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}: {wrong:#?}\n{}", wrong.len(), report.records.len(), waybill.tails());
+    report.records.into_iter().map(|record| Sent { letter: letters[record.index].clone(), record }).collect()
+}
+
+/// Byte for byte in Kafka, and a closed waybill.
+fn judge(evidence: &Evidence) {
+    let index = |stored: &'_ [waybill_demo::evidence::Stored]| -> HashMap<(String, String), _> {
+        stored.iter().map(|stored| ((stored.feed.clone(), stored.sha256.clone()), stored.clone())).collect()
+    };
+    let (stored, refused) = (index(&evidence.stored), index(&evidence.refused));
+    let (mut wrong, mut states) = (Vec::new(), BTreeMap::<String, usize>::new());
+    for sent in &evidence.sent {
+        let key = (sent.letter.feed.to_owned(), sent.record.sha256.clone());
+        let found = if sent.is_accepted() { stored.get(&key) } else { refused.get(&key) };
+        let Some(found) = found else {
+            wrong.push(format!("{} answered {:?}, not in Kafka", sent.name(), sent.record.ack));
+            continue;
+        };
+        if found.bytes != sent.letter.outgoing.bytes {
+            wrong.push(format!("{}: other bytes in Kafka", sent.name()));
+        }
+        match evidence.waybills.get(&found.id) {
+            Some(waybill) if waybill.is_settled() => *states.entry(waybill.state()).or_default() += 1,
+            Some(waybill) => wrong.push(format!("{}: waybill is {}", sent.name(), waybill.state())),
+            None => wrong.push(format!("{}: no waybill", sent.name())),
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
+    println!("{} messages, by state: {states:?}", evidence.sent.len());
+    assert!(states.contains_key("delivered") && states.contains_key("no-destination"), "{states:?}");
+}
+
+/// The code that the sender got is the one in the record.
+async fn answers_are_on_record(waybill: &Installation, evidence: &Evidence) {
+    let mut codes = HashMap::new();
+    let topics = waybill.topics();
+    for (_, message) in topics.decoded::<InboundMessage>("inbound.message.v1").await.unwrap() {
+        codes.insert(message.message_id, message.ack_code);
+    }
+    for (_, message) in topics.decoded::<InboundRejected>("inbound.rejected.v1").await.unwrap() {
+        assert!(!message.reason_code.is_empty());
+        codes.insert(message.message_id, message.ack_code);
+    }
+    for sent in &evidence.sent {
+        let known = evidence.stored.iter().chain(&evidence.refused);
+        let id = known
+            .filter(|stored| stored.feed == sent.letter.feed && stored.sha256 == sent.record.sha256)
+            .map(|stored| stored.id)
+            .next()
+            .unwrap();
+        assert_eq!(Some(&codes[&id]), sent.record.ack.as_ref(), "{}", sent.name());
+    }
+}

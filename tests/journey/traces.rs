@@ -1,0 +1,40 @@
+//! One trace per message, whose id is the message's, from receipt to confirmation.
+
+use waybill_demo::scene::{PORTAL, PUBLIC_HEALTH, Receivers};
+use waybill_testkit::Stack;
+
+use crate::{SOON, installation, mllp};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_one_trace_from_receipt_to_confirmation() {
+    let Some(stack) = Stack::require().await else { return };
+    let receivers = Receivers::start(None).await.unwrap();
+    let waybill = installation(&stack, &receivers).start().await.unwrap();
+    let Some(jaeger) = waybill.jaeger() else { return };
+    // The same message was traced in an earlier run under the same id: bytes of this run only.
+    let control_id = format!("T{}", waybill.namespace().replace('-', "").to_uppercase());
+
+    let answer = mllp::ask(waybill.mllp("lis").unwrap(), &mllp::result(&control_id), SOON).await.unwrap();
+    assert_eq!(mllp::code(&answer), "AA", "{answer}");
+    let stored = waybill.topics().decoded::<waybill_contracts::inbound::InboundMessage>("inbound.message.v1");
+    let (record, message) = stored.await.unwrap().pop().unwrap();
+    let id = message.message_id;
+    let done = waybill.tracker().until(id, SOON, |waybill| waybill.state() == "delivered").await.unwrap();
+    assert!(done.line(PORTAL).is_some() && done.line(PUBLIC_HEALTH).is_some(), "{done:?}");
+
+    let trace = jaeger.until(id, SOON, |trace| trace.names().contains(&"settle")).await.unwrap();
+    assert_eq!(trace.services(), ["confirmation-tracker", "ehr-ingest", "lab-distributor"]);
+    let roots: Vec<_> = trace.roots().iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(roots, ["receive"], "{:?}", trace.names());
+    let last_delivery = trace
+        .spans
+        .iter()
+        .filter(|span| span.tags.values().any(|value| value == PORTAL || value == PUBLIC_HEALTH))
+        .map(|span| span.start_micros)
+        .max()
+        .unwrap_or_else(|| panic!("no delivery in {:?}", trace.names()));
+    let settle = trace.spans.iter().find(|span| span.name == "settle").unwrap();
+    assert!(settle.start_micros + settle.duration_micros >= last_delivery, "{trace:?}");
+    let parent = String::from_utf8(record.header("traceparent").unwrap().to_vec()).unwrap();
+    assert!(parent.contains(&id.trace_id()), "{parent} is not of {id}");
+}
