@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use waybill_simulator::receive::{ReceiveConfig, Receiver, ReceiverHandle};
 use waybill_testkit::{Builder, Installation, Stack, Unit, eventually, pending};
 
@@ -51,16 +51,16 @@ async fn run(stack: &Stack, rounds: u32) -> Result<()> {
     let outages =
         interrupt(&mut installation, &Watch { traffic: &traffic, receivers: &receivers }, rounds).await;
     let history = traffic.stop().await?;
-    let outages = outages.with_context(|| installation.tails())?;
+    let outages = outages?;
 
     let evidence = settle(&installation, &history, &receivers).await?;
     print!("{}", summary(&outages, &history, &receivers, &evidence));
     let findings: Vec<_> = judge(&evidence).iter().map(ToString::to_string).collect();
     ensure!(
         findings.is_empty(),
-        "it does not add up:\n  {}\n{}",
-        findings.join("\n  "),
-        installation.tails()
+        "it does not add up (logs in {}):\n  {}",
+        installation.folder().display(),
+        findings.join("\n  ")
     );
     let balance = installation.tracker().balance().await?;
     ensure!(balance.balanced && balance.open() == 0, "the balance sheet is not zero: {balance:?}");
