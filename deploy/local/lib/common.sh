@@ -159,7 +159,7 @@ cached() {
   local folder=$1 what=$2 draft
   shift 2
   if [ -d "$folder" ]; then return 0; fi
-  mkdir -p "$cache_dir"
+  mkdir -p "$cache_dir" "$(dirname "$folder")"
   (
     flock 8
     if [ -d "$folder" ]; then exit 0; fi

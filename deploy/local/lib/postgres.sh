@@ -4,13 +4,32 @@
 # shellcheck disable=SC2016,SC2034,SC2154  # variables come from common.sh and go to ../stack; pom.xml has its own ${…}
 
 postgres_url=postgres://waybill:waybill@$host:$postgres_port/waybill
-postgres_embedded=$cache_dir/postgres-$(coordinate 'embedded-postgres-binaries-linux-${postgres.arch}')
+postgres_embedded=postgres-$(coordinate 'embedded-postgres-binaries-linux-${postgres.arch}')
+
+# PostgreSQL refuses to run as root.
+postgres_user() { if id -u postgres >/dev/null 2>&1; then echo postgres; else echo nobody; fi; }
+as_postgres() {
+  if [ "$(id -u)" -ne 0 ]; then "$@"; else
+    setpriv --reuid="$(postgres_user)" --regid="$(id -g "$(postgres_user)")" --init-groups -- "$@"
+  fi
+}
+# Whether that user can get into a folder, which one below root's home is not.
+postgres_reaches() { (cd / && as_postgres test -x "$1"); }
+
+postgres_embedded_home() {
+  local home=$cache_dir
+  if [ "$(id -u)" -eq 0 ]; then
+    mkdir -p "$home"
+    postgres_reaches "$home" || home=/var/cache/waybill
+  fi
+  printf '%s/%s\n' "$home" "$postgres_embedded"
+}
 
 # The newest server of the distribution, else (or with WAYBILL_STACK_POSTGRES=embedded) Maven's.
 postgres_bin() {
   local folder best=
   if [ "${WAYBILL_STACK_POSTGRES:-}" = embedded ]; then
-    printf '%s/bin\n' "$postgres_embedded"
+    printf '%s/bin\n' "$(postgres_embedded_home)"
     return 0
   fi
   for folder in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin; do
@@ -21,7 +40,7 @@ postgres_bin() {
   if [ -z "$best" ] && command -v postgres >/dev/null && command -v initdb >/dev/null; then
     best=$(dirname "$(command -v postgres)")
   fi
-  printf '%s\n' "${best:-$postgres_embedded/bin}"
+  printf '%s\n' "${best:-$(postgres_embedded_home)/bin}"
 }
 
 postgres_download() {
@@ -33,15 +52,7 @@ postgres_download() {
 }
 
 fetch_postgres() {
-  if [ ! -x "$(postgres_bin)/postgres" ]; then cached "$postgres_embedded" maven postgres_download; fi
-}
-
-# PostgreSQL refuses to run as root.
-postgres_user() { if id -u postgres >/dev/null 2>&1; then echo postgres; else echo nobody; fi; }
-as_postgres() {
-  if [ "$(id -u)" -ne 0 ]; then "$@"; else
-    setpriv --reuid="$(postgres_user)" --regid="$(id -g "$(postgres_user)")" --init-groups -- "$@"
-  fi
+  if [ ! -x "$(postgres_bin)/postgres" ]; then cached "$(postgres_embedded_home)" maven postgres_download; fi
 }
 
 # Its data must be reachable for that user, which a clone under a private home is not.
@@ -49,7 +60,7 @@ postgres_data() {
   local folder=$stack_dir/postgres
   if [ "$(id -u)" -eq 0 ]; then
     mkdir -p "$folder" && chown "$(postgres_user)" "$folder"
-    if ! (cd / && as_postgres test -w "$folder" -a -x "$folder"); then
+    if ! postgres_reaches "$folder"; then
       folder=$(postgres_refuge)
       mkdir -p "$folder" && chown "$(postgres_user)" "$folder"
     fi
