@@ -171,8 +171,12 @@ impl Handler {
                 detail = error.detail,
                 "record set aside"
             );
-            let labels =
-                [Label::Group(GROUP), Label::Topic(&record.topic), Label::Reason(error.reason.as_str())];
+            let labels = [
+                Label::Topic(&record.topic),
+                Label::Group(GROUP),
+                Label::Class(error.class.as_str()),
+                Label::Reason(error.reason.as_str()),
+            ];
             metrics::count(Metric::DeadLetters, 1, &labels);
             letters.extend(letter(&self.reader.namespace, record, &error, now));
         }
@@ -200,7 +204,9 @@ impl Handler {
                     tracing::debug!(message_id = %transition.id, state = state_text(state), code = reason, "settled");
                 }
             }
-            metrics::count(Metric::TrackerSettled, 1, &[Label::State(state_text(state))]);
+            if state != MessageState::Overdue {
+                metrics::count(Metric::TrackerSettled, 1, &[Label::State(state_text(state))]);
+            }
             let attributes =
                 [Attr::MessageId(transition.id), Attr::Outcome(state_text(state)), Attr::ReasonCode(reason)];
             let attributes = if reason.is_empty() { &attributes[..2] } else { &attributes };
