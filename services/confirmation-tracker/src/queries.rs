@@ -190,9 +190,8 @@ async fn totals(connection: &mut Connection, period: &Period) -> Result<Balance,
     let rows = client
         .query(
             &format!(
-                "SELECT {} FROM balance WHERE hour >= $1 AND hour < $2 AND ($3::text IS NULL OR feed = $3)
-                 ORDER BY hour, feed, topic, destination",
-                BALANCE_COLUMNS
+                "SELECT {BALANCE_COLUMNS} FROM balance WHERE hour >= $1 AND hour < $2 AND ($3::text IS NULL OR feed = $3)
+                 ORDER BY hour, feed, topic, destination"
             ),
             &[&from, &to, &period.feed],
         )

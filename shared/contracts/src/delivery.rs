@@ -188,9 +188,9 @@ pub enum MessageState {
     /// Lines, or the manifest itself, are still to come. Also what a newer writer's state reads as.
     #[default]
     Open,
-    /// Every line is confirmed, filtered or superseded.
+    /// Every line is confirmed, filtered or superseded, and not all are filtered.
     Delivered,
-    /// It goes nowhere, with a reason.
+    /// It goes nowhere, with a reason: no events, no subscriber, or every line filtered.
     NoDestination,
     /// A deadline passed with a line still open.
     Overdue,

@@ -8,16 +8,20 @@ use waybill_telemetry::{HumanDuration, Secret};
 
 use crate::StoreError;
 
+/// PostgreSQL's own.
+pub(crate) const DEFAULT_SCHEMA: &str = "public";
+
 /// Where the database is, and how long to wait for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PostgresConfig {
-    /// `postgresql://user@host:port/database`; several hosts may be named, separated by commas.
+    /// `postgresql://user@host:port/database`; several hosts may be named, separated by commas. It is shown where the
+    /// configuration is shown: a real password belongs into `password`.
     pub url: String,
     /// Password of the user; wins over one in the URL.
     pub password: Option<Secret>,
-    /// Schema that holds this service's tables; made when it is not there.
-    pub schema: String,
+    /// Schema that holds this service's tables; made when it is not there. Absent: the service's own name for it.
+    pub schema: Option<String>,
     /// Connections at most.
     pub max_connections: usize,
     /// How long a connection may take to open, and a caller may wait for a free one.
@@ -29,9 +33,9 @@ pub struct PostgresConfig {
 impl Default for PostgresConfig {
     fn default() -> Self {
         Self {
-            url: "postgresql://waybill@127.0.0.1:15432/waybill".to_owned(),
-            password: Some(Secret::literal("waybill".to_owned())),
-            schema: "public".to_owned(),
+            url: "postgresql://waybill:waybill@127.0.0.1:15432/waybill".to_owned(),
+            password: None,
+            schema: None,
             max_connections: 8,
             connect_timeout: HumanDuration::secs(5),
             statement_timeout: HumanDuration::secs(15),
@@ -40,9 +44,14 @@ impl Default for PostgresConfig {
 }
 
 impl PostgresConfig {
-    /// Defaults with the service's own schema.
-    pub fn in_schema(schema: &str) -> Self {
-        Self { schema: schema.to_owned(), ..Self::default() }
+    /// With the service's own schema, unless another one is configured.
+    #[must_use]
+    pub fn or_schema(&self, schema: &str) -> Self {
+        Self { schema: Some(self.schema().unwrap_or(schema).to_owned()), ..self.clone() }
+    }
+
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
     }
 
     /// What is wrong with it: key within the section, and what.
@@ -51,7 +60,7 @@ impl PostgresConfig {
         if self.url.parse::<tokio_postgres::Config>().is_err() {
             problems.push(("url", "is not a PostgreSQL connection URL".to_owned()));
         }
-        if !is_schema_name(&self.schema) {
+        if self.schema().is_some_and(|name| !is_schema_name(name)) {
             problems
                 .push(("schema", "holds something else than lower-case letters, digits and _".to_owned()));
         }
@@ -66,7 +75,8 @@ impl PostgresConfig {
         // The parser's error could quote a password.
         let mut client: tokio_postgres::Config =
             self.url.parse().map_err(|_| unusable("postgres.url is not a connection URL"))?;
-        if !is_schema_name(&self.schema) {
+        let schema = self.schema().unwrap_or(DEFAULT_SCHEMA);
+        if !is_schema_name(schema) {
             return Err(unusable("postgres.schema is not a plain name"));
         }
         if client.get_ssl_mode() == SslMode::Require {
@@ -76,7 +86,6 @@ impl PostgresConfig {
             client.password(password.expose());
         }
         let statement = self.statement_timeout.as_millis();
-        let schema = &self.schema;
         client
             .ssl_mode(SslMode::Disable)
             .application_name(concat!("waybill/", env!("CARGO_PKG_VERSION")))
@@ -112,7 +121,7 @@ mod tests {
         assert!(PostgresConfig::default().client().is_ok());
         let wrong = PostgresConfig {
             url: "mysql://x".into(),
-            schema: "a;drop".into(),
+            schema: Some("a;drop".into()),
             max_connections: 0,
             ..PostgresConfig::default()
         };

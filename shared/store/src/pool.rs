@@ -7,7 +7,7 @@ use tokio_postgres::NoTls;
 use waybill_delivery::Classify as _;
 use waybill_telemetry::metrics::{self, Label, Metric};
 
-use crate::{PostgresConfig, StoreError};
+use crate::{PostgresConfig, StoreError, config::DEFAULT_SCHEMA};
 
 /// The database of one service. Cheap to clone; connects when it is used.
 #[derive(Clone)]
@@ -34,8 +34,9 @@ impl Store {
             .recycle_timeout(wait)
             .build()
             .map_err(|error| StoreError::Unusable { what: error.to_string() })?;
+        let schema = config.schema().unwrap_or(DEFAULT_SCHEMA).to_owned();
         let call_timeout = config.statement_timeout.get().saturating_mul(2);
-        Ok(Self { pool, schema: config.schema.clone(), call_timeout })
+        Ok(Self { pool, schema, call_timeout })
     }
 
     /// Schema of the service's tables.

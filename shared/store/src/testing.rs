@@ -28,8 +28,8 @@ impl TestSchema {
     pub async fn create() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut config =
-            PostgresConfig::in_schema(&format!("test_{}_{process}_{number}", Timestamp::now().as_millis()));
+        let schema = format!("test_{}_{process}_{number}", Timestamp::now().as_millis());
+        let mut config = PostgresConfig::default().or_schema(&schema);
         if let Ok(url) = std::env::var("WAYBILL_POSTGRES__URL") {
             config.url = url;
         }
@@ -59,7 +59,7 @@ impl TestSchema {
         let mut connection = store.connection().await?;
         connection
             .client()?
-            .batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", self.config.schema))
+            .batch_execute(&format!("DROP SCHEMA IF EXISTS {} CASCADE", store.schema()))
             .await?;
         connection.release();
         Ok(())
@@ -70,7 +70,7 @@ async fn prepare(config: &PostgresConfig) -> Result<(), StoreError> {
     let store = Store::new(config)?;
     let mut connection = store.connection().await?;
     let client = connection.client()?;
-    client.batch_execute(&format!("CREATE SCHEMA {}", config.schema)).await?;
+    client.batch_execute(&format!("CREATE SCHEMA {}", store.schema())).await?;
     let before = Timestamp::now().as_millis() - STALE_MS;
     let stale = client
         .query(

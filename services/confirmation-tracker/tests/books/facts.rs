@@ -20,7 +20,7 @@ use waybill_delivery::{
 use waybill_store::{Move, Partition, StoreError, testing::TestSchema};
 
 pub(crate) const ALLOW: Allowances =
-    Allowances { manifest_within: Duration::from_secs(60), orphan_grace: Duration::from_secs(300) };
+    Allowances { manifest_within: Duration::from_mins(1), orphan_grace: Duration::from_mins(5) };
 pub(crate) const LAB: &str = "lab.result.v1";
 pub(crate) const ROUTER: &str = "lab-distributor";
 

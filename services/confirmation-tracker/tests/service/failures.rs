@@ -59,16 +59,16 @@ async fn a_database_that_goes_and_comes_is_waited_for() {
         tracker.until(message(2 * round), SOON, |waybill| waybill.state() == "delivered").await.unwrap();
         // Once refused, once silent.
         if round == 0 {
-            proxy.close()
+            proxy.close();
         } else {
-            proxy.freeze()
+            proxy.freeze();
         }
         writer.send(writer.story(message(2 * round + 1)).await).await;
         installation.unit(TRACKER).unwrap().wait_not_ready(SOON, &["database"]).await.unwrap();
         if round == 0 {
-            proxy.open().await.unwrap()
+            proxy.open().await.unwrap();
         } else {
-            proxy.thaw()
+            proxy.thaw();
         }
         tracker.until(message(2 * round + 1), SOON, |waybill| waybill.state() == "delivered").await.unwrap();
         installation.wait_ready(SOON).await.unwrap();

@@ -86,6 +86,11 @@ async fn every_message_ends_where_its_records_say() {
     assert_eq!(told[&late], [MessageState::Overdue, MessageState::Delivered]);
     assert_eq!(told.len(), 7);
 
+    // The end of the journey stands in the message's own trace.
+    if let Some(jaeger) = installation.jaeger() {
+        jaeger.until(delivered, SOON, |trace| trace.names().contains(&"settle")).await.unwrap();
+    }
+
     let exit = installation.unit(Unit::ConfirmationTracker).unwrap().terminate(SOON).await.unwrap();
     assert_eq!(exit, Exit::Code(0));
 }

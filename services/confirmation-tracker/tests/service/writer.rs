@@ -121,7 +121,7 @@ impl Writer {
         vec![
             self.received(id),
             self.normalized(id, &[LabResult::TOPIC]).await,
-            self.routed(id, Duration::from_secs(300)).await,
+            self.routed(id, Duration::from_mins(5)).await,
             self.receipt(id, Outcome::Confirmed).await,
         ]
     }

@@ -103,9 +103,10 @@ async fn a_black_hole_in_flight_is_a_timeout_and_recovers() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let through = listener.local_addr().unwrap().to_string();
     let (stall, stalled) = tokio::sync::watch::channel(false);
+    let target = real.clone();
     let proxy = tokio::spawn(async move {
         while let Ok((mut near, _)) = listener.accept().await {
-            let (real, mut stalled) = (real.clone(), stalled.clone());
+            let (real, mut stalled) = (target.clone(), stalled.clone());
             tokio::spawn(async move {
                 let mut far = TcpStream::connect(real).await.unwrap();
                 tokio::select! {
@@ -118,7 +119,7 @@ async fn a_black_hole_in_flight_is_a_timeout_and_recovers() {
         }
     });
     let config = PostgresConfig {
-        url: format!("postgresql://waybill@{through}/waybill"),
+        url: schema.config.url.replace(&real, &through),
         max_connections: 1,
         statement_timeout: HumanDuration::millis(300),
         ..schema.config.clone()
