@@ -14,9 +14,9 @@ use waybill_demo::{
     screen::Screen,
 };
 use waybill_simulator::send::{CancellationToken, Fate, Outgoing, SendConfig, SendReport, Sender};
-use waybill_testkit::{Installation, Stack, corpora};
+use waybill_testkit::{Installation, Stack, corpora, eventually, pending};
 
-use crate::installation;
+use crate::{SOON, installation, mllp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sample_is_answered_stored_and_closed() {
@@ -34,17 +34,45 @@ async fn every_sample_is_answered_stored_and_closed() {
     // As a sender would write them: CR, one message per frame.
     let folder = corpora::folder("hl7v2").unwrap();
     let messages: Vec<_> =
-        waybill_simulator::folder::read(&folder, true).unwrap().into_iter().filter(Outgoing::is_hl7).collect();
+        waybill_simulator::folder::read(&folder, true).unwrap().into_iter().filter(|m| has_header(&m.bytes)).collect();
     assert!(files.len() > 200 && messages.len() > 400, "{} files, {} messages", files.len(), messages.len());
+    let (files, headless): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| has_header(&file.bytes));
 
     let mut sent = answered(&waybill, "ehr", files).await;
     sent.extend(answered(&waybill, "lis", messages).await);
     let evidence = scene::settle(&waybill, &receivers, sent, &mut Screen::default()).await.unwrap();
 
     judge(&evidence);
+    without_a_header(&waybill, &headless).await;
     answers_are_on_record(&waybill, &evidence).await;
     let balance = waybill.tracker().balance().await.unwrap();
     assert!(balance.balanced && balance.open() == 0, "{balance:?}\n{}", waybill.tails());
+}
+
+/// Whether there is a header that an answer could be made from: MSH, a separator, encoding characters.
+fn has_header(file: &[u8]) -> bool {
+    file.windows(5).any(|window| window.starts_with(b"MSH") && window[3..].iter().all(u8::is_ascii_punctuation))
+}
+
+/// Nothing that an acknowledgement could be made of: the connection is closed, and that the bytes came is on record.
+async fn without_a_header(waybill: &Installation, files: &[Outgoing]) {
+    assert_eq!(files.len(), 2, "files without a header");
+    for file in files {
+        let answer = mllp::ask(waybill.mllp("ehr").unwrap(), &file.bytes, SOON).await;
+        assert!(answer.is_err_and(|error| error.to_string().contains("closed")), "{:?} was answered", file.source);
+        let tracker = waybill.tracker();
+        eventually("the refusal is on record", SOON, async || {
+            let refused = waybill.topics().decoded::<InboundRejected>("inbound.rejected.v1").await?;
+            let found = refused.iter().find(|(_, one)| one.body.bytes().is_ok_and(|bytes| bytes == file.bytes));
+            let Some((_, found)) = found else { return pending("not in inbound.rejected") };
+            match tracker.message(found.message_id).await? {
+                Some(waybill) if waybill.state() == "refused" => Ok(()),
+                other => pending(format!("{other:?}")),
+            }
+        })
+        .await
+        .unwrap();
+    }
 }
 
 /// Sends all; each must be answered at the first attempt, with its own control id.
@@ -101,15 +129,17 @@ fn judge(evidence: &Evidence) {
 
 /// The code that the sender got is the one in the record.
 async fn answers_are_on_record(waybill: &Installation, evidence: &Evidence) {
-    let mut codes = HashMap::new();
+    let (mut codes, mut reasons) = (HashMap::new(), BTreeMap::<String, usize>::new());
     let topics = waybill.topics();
     for (_, message) in topics.decoded::<InboundMessage>("inbound.message.v1").await.unwrap() {
         codes.insert(message.message_id, message.ack_code);
     }
     for (_, message) in topics.decoded::<InboundRejected>("inbound.rejected.v1").await.unwrap() {
         assert!(!message.reason_code.is_empty());
+        *reasons.entry(message.reason_code).or_default() += 1;
         codes.insert(message.message_id, message.ack_code);
     }
+    println!("refused, by reason: {reasons:?}");
     for sent in &evidence.sent {
         let known = evidence.stored.iter().chain(&evidence.refused);
         let id = known

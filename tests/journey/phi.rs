@@ -26,7 +26,7 @@ const SHORTEST: usize = 4;
 async fn no_identifying_value_leaves_the_records() {
     let Some(stack) = Stack::require().await else { return };
     let generated: Vec<_> =
-        Generator::new(GenerateConfig { bad_share: 0.05, ..GenerateConfig::new(4711, 200) }).collect();
+        Generator::new(GenerateConfig { bad_share: 0.05, patients: 80, ..GenerateConfig::new(4711, 200) }).collect();
     let values = identifying(&generated);
     assert!(values.len() > 500, "only {} values", values.len());
     let letters: Vec<_> = generated.iter().cloned().map(Letter::from).collect();
