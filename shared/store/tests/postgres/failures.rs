@@ -76,7 +76,7 @@ async fn a_statement_that_runs_too_long_is_stopped_by_the_server_and_values_are_
     let store = Store::new(&config).unwrap();
     let error = ask(&store, "SELECT pg_sleep(30)").await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unavailable, "{error}");
-    let error = ask(&store, "SELECT 'Thistlewane'::int").await.unwrap_err();
+    let error = ask(&schema.store(), "SELECT 'Thistlewane'::int").await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Defect);
     assert!(!format!("{error} {error:?}").contains("Thistlewane"), "{error:?}");
     schema.drop().await.unwrap();
