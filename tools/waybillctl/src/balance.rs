@@ -45,7 +45,7 @@ fn print(sheet: &Value, out: &mut impl Write) -> Result<(), Failure> {
         cells.extend(rows.iter().map(|row| columns.iter().map(|column| cell(row.get(*column))).collect()));
         table::write(out, 0, &cells)?;
     }
-    if let Some(states) = sheet.get("messages").and_then(Value::as_object) {
+    if let Some(states) = sheet.pointer("/messages/byState").and_then(Value::as_object) {
         let states: Vec<_> =
             states.iter().map(|(state, count)| format!("{} {}", cell(Some(count)), words(state))).collect();
         writeln!(out, "\nmessages: {}", states.join(", "))?;

@@ -90,7 +90,7 @@ fn the_balance_sheet_is_a_table_and_an_exit_code() {
     let url = tracker(&[(
         "/api/v1/balance",
         r#"{"rows":[{"feed":"lis","topic":"lab.result.v1","destination":"ward-ehr","expected":12,"confirmed":9,"deadLettered":3}],
-            "messages":{"DELIVERED":9,"NO_DESTINATION":1},"balanced":true}"#,
+            "messages":{"total":10,"byState":{"DELIVERED":9,"NO_DESTINATION":1}},"balanced":true}"#,
     )]);
     let expected = "\
 feed  topic          destination  expected  confirmed  dead lettered
@@ -100,7 +100,7 @@ messages: 9 delivered, 1 no-destination
 balanced
 ";
     assert_eq!(waybillctl(&["balance", "--tracker-url", &url]), (Some(0), expected.to_owned()));
-    let url = tracker(&[("/api/v1/balance", r#"{"rows":[],"messages":{},"balanced":false}"#)]);
+    let url = tracker(&[("/api/v1/balance", r#"{"rows":[],"messages":{"total":0,"byState":{}},"balanced":false}"#)]);
     let (code, text) = waybillctl(&["balance", "--tracker-url", &url]);
     assert_eq!(code, Some(1));
     assert!(text.ends_with("NOT BALANCED\n"), "{text}");
