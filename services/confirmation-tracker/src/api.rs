@@ -23,6 +23,7 @@ use self::{
 use crate::{
     ledger::{Ledger, of_text},
     queries::{self, Filter, Period},
+    text,
 };
 
 /// The description of the API.
@@ -78,8 +79,8 @@ async fn messages(
     }
     let filter = Filter {
         state: query.state.as_deref().map(state).transpose()?,
-        feed: query.feed,
-        control_id: query.control_id,
+        feed: query.feed.map(text::kept),
+        control_id: query.control_id.map(text::kept),
         after: query.after.as_deref().map(cursor).transpose()?,
         limit,
     };
@@ -114,7 +115,7 @@ async fn balance(
     let period = Period {
         from: query.from.as_deref().map(time).transpose()?,
         to: query.to.as_deref().map(time).transpose()?,
-        feed: query.feed,
+        feed: query.feed.map(text::kept),
     };
     let store = books.ledger.store();
     let (totals, counted) = if query.verify == Some(true) {

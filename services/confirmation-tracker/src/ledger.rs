@@ -60,7 +60,8 @@ pub struct Addition {
 
 impl Intake {
     /// Adds a record of a message.
-    pub fn add(&mut self, id: MessageId, waybill: Waybill, traceparent: Option<String>) {
+    pub fn add(&mut self, id: MessageId, mut waybill: Waybill, traceparent: Option<String>) {
+        crate::text::keep(&mut waybill);
         let known = self.messages.entry(id).or_default();
         known.waybill = std::mem::take(&mut known.waybill).join(waybill);
         known.traceparent = traceparent.or(known.traceparent.take());

@@ -19,6 +19,7 @@ pub mod ledger;
 mod outbox;
 pub mod queries;
 mod service;
+mod text;
 
 use waybill_runtime::Service;
 

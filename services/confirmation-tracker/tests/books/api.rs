@@ -109,6 +109,27 @@ async fn every_route_answers_as_it_is_described() {
     books.drop().await;
 }
 
+/// Neither may stop the books: PostgreSQL takes no NUL, and no index entry of that size.
+#[tokio::test]
+async fn control_ids_that_no_database_takes_are_kept_as_far_as_they_can_be_and_found() {
+    let Some((books, api)) = filled().await else { return };
+    let mut owner = Owner::of(books.replica(), partition(0)).await;
+    // Nothing that compresses: an index entry may be large before compression.
+    let huge: String = (0..20_000_u32).map(|n| char::from(b'!' + (n.wrapping_mul(2_654_435_761) >> 17) as u8 % 90)).collect();
+    for (number, control_id) in [(7, "a\0b".to_owned()), (8, huge.replace(['%', '&', '#', '+'], "x"))] {
+        let mut waybill = normalized(message(number), 1, &[]);
+        waybill.control_id = Some(control_id.clone());
+        waybill.message_type = Some(control_id.clone());
+        owner.apply(vec![(message(number), received(0)), (message(number), waybill)]).await.unwrap();
+        let asked = format!("/api/v1/messages?control_id={}", control_id.replace('\0', "%00"));
+        let (status, _, list) = api.get(&asked).await;
+        assert_eq!((status.as_u16(), &list["messages"][0]["messageId"]), (200, &message(number).to_string().into()));
+    }
+    let (status, _, list) = api.get("/api/v1/messages?feed=%00").await;
+    assert_eq!((status.as_u16(), list["messages"].as_array().map(Vec::len)), (200, Some(0)));
+    books.drop().await;
+}
+
 #[tokio::test]
 async fn a_waybill_shows_its_lines_and_the_balance_adds_up() {
     let Some((books, api)) = filled().await else { return };
