@@ -13,7 +13,7 @@ mod traffic;
 
 use std::{
     collections::{BTreeMap, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
@@ -27,8 +27,8 @@ use crate::{
     traffic::{History, PORTAL, REGISTRY, Traffic},
 };
 
-/// A round is five to ten interruptions of a few seconds; the senders have enough for the slowest.
-const LONGEST_ROUND: Duration = Duration::from_secs(120);
+/// A round is eight interruptions of a few seconds each; the senders have enough for a machine busy with other things.
+const LONGEST_ROUND: Duration = Duration::from_secs(240);
 /// Bound of what may still be done after the last message: deliveries are repeated, offsets re-read.
 const SETTLING: Duration = Duration::from_secs(180);
 
@@ -47,14 +47,20 @@ async fn run(stack: &Stack, rounds: u32) -> Result<()> {
     let mut installation = install(stack, &receivers).await?;
     let (ehr, lis) = (installation.mllp("ehr")?, installation.mllp("lis")?);
 
-    let traffic = Traffic::start(ehr, lis, u64::from(std::process::id()), LONGEST_ROUND * rounds);
-    let outages =
-        interrupt(&mut installation, &Watch { traffic: &traffic, receivers: &receivers }, rounds).await;
-    let history = traffic.stop().await?;
-    let outages = outages?;
+    let (mut history, mut outages) = (History::default(), Vec::new());
+    for round in 1..=rounds {
+        println!("  round {round} of {rounds}");
+        let traffic = Traffic::start(ehr, lis, round, LONGEST_ROUND);
+        let watch = Watch { traffic: &traffic, receivers: &receivers };
+        let interrupted = interrupt(&mut installation, &watch, &mut outages).await;
+        traffic.stop(&mut history).await?;
+        interrupted?;
+    }
 
+    let stopped = Instant::now();
     let evidence = settle(&installation, &history, &receivers).await?;
     print!("{}", summary(&outages, &history, &receivers, &evidence));
+    println!("  settled and read {:.1} s after the last message", stopped.elapsed().as_secs_f64());
     let findings: Vec<_> = judge(&evidence).iter().map(ToString::to_string).collect();
     ensure!(
         findings.is_empty(),
@@ -75,23 +81,25 @@ async fn install(stack: &Stack, receivers: &BTreeMap<&'static str, ReceiverHandl
     traffic::routing(receivers).into_iter().fold(builder, Builder::target).start().await
 }
 
-/// Every victim once per round, SIGKILL to each, then a stop in good order of each service.
-async fn interrupt(installation: &mut Installation, watch: &Watch<'_>, rounds: u32) -> Result<Vec<Outage>> {
-    let mut outages = Vec::new();
+/// One round: SIGKILL to every victim in turn, a stop in good order of each service, SIGKILL to all at once.
+async fn interrupt(
+    installation: &mut Installation,
+    watch: &Watch<'_>,
+    outages: &mut Vec<Outage>,
+) -> Result<()> {
     watch.calm().await?;
-    for _ in 0..rounds {
-        for unit in Unit::ALL {
-            outages.push(watch.kill(unit.name(), installation.unit(unit)?).await?);
-            watch.calm().await?;
-        }
-        outages.push(watch.kill_broker(installation).await?);
+    for unit in Unit::ALL {
+        outages.push(watch.kill(unit.name(), installation.unit(unit)?).await?);
         watch.calm().await?;
-        for unit in Unit::ALL {
-            outages.push(watch.restart(unit.name(), installation.unit(unit)?).await?);
-            watch.calm().await?;
-        }
     }
-    Ok(outages)
+    outages.push(watch.kill_broker(installation).await?);
+    watch.calm().await?;
+    for unit in Unit::ALL {
+        outages.push(watch.restart(unit.name(), installation.unit(unit)?).await?);
+        watch.calm().await?;
+    }
+    outages.push(watch.power_cut(installation).await?);
+    watch.calm().await
 }
 
 /// Waits until the tracker has settled everything that is stored, then takes all evidence.

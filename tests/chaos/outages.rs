@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use time::OffsetDateTime;
 use tokio::process::Command;
 use waybill_simulator::receive::ReceiverHandle;
-use waybill_testkit::{Exit, Installation, Process, eventually, pending};
+use waybill_testkit::{Exit, Installation, Process, Unit, eventually, pending};
 
 use crate::{
     report::{How, Outage},
@@ -21,8 +21,8 @@ use crate::{
 const RECOVERY: Duration = Duration::from_secs(90);
 /// Longest time a stop in good order may take.
 const STOP: Duration = Duration::from_secs(30);
-/// Messages between one interruption and the next: two seconds' worth, so that each finds work in every service.
-const BETWEEN: u64 = 600;
+/// Messages between one interruption and the next: a second's worth, so that each finds work in every service.
+const BETWEEN: u64 = 300;
 
 /// Watches the flow from end to end.
 pub(crate) struct Watch<'a> {
@@ -70,6 +70,23 @@ impl Watch<'_> {
         let ready = begun.elapsed();
         self.flows("the broker").await?;
         Ok(Outage { victim: "broker", how: How::Killed, at, ready, flowing: begun.elapsed() })
+    }
+
+    /// `kill -9` of everything at once, as a power cut does; the services come back before there is a broker.
+    pub(crate) async fn power_cut(&self, installation: &mut Installation) -> Result<Outage> {
+        let (at, begun) = (OffsetDateTime::now_utc(), Instant::now());
+        for unit in Unit::ALL {
+            installation.unit(unit)?.kill9().await?;
+        }
+        stack("kill-broker").await?;
+        for unit in Unit::ALL {
+            installation.unit(unit)?.start_again()?;
+        }
+        stack("start-broker").await?;
+        installation.wait_ready(RECOVERY).await?;
+        let ready = begun.elapsed();
+        self.flows("everything").await?;
+        Ok(Outage { victim: "all of them at once", how: How::Killed, at, ready, flowing: begun.elapsed() })
     }
 
     /// Waits until something new was acknowledged to the sender and something new arrived at every receiver.

@@ -45,7 +45,7 @@ pub(crate) fn table(
     arrived: &[OffsetDateTime],
 ) -> String {
     let mut text = format!(
-        "  {:<22}{:>6}  {:>17}  {:>17}  {:>17}  {:>17}\n",
+        "  {:<26}{:>6}  {:>17}  {:>17}  {:>17}  {:>17}\n",
         "", "times", "ready again", "flowing again", "pause of ACKs", "pause of arrivals"
     );
     let mut kinds: Vec<(&str, How)> = Vec::new();
@@ -60,7 +60,7 @@ pub(crate) fn table(
         let spread = |measure: &dyn Fn(&Outage) -> Duration| {
             let mut values: Vec<_> = of_kind.iter().map(|outage| measure(outage)).collect();
             values.sort_unstable();
-            let (median, most) = (values[values.len() / 2], values[values.len() - 1]);
+            let (median, most) = (values[(values.len() - 1) / 2], values[values.len() - 1]);
             format!("{:.1} ({:.1}) s", median.as_secs_f64(), most.as_secs_f64())
         };
         let pause = |times: &[OffsetDateTime]| {
@@ -69,7 +69,7 @@ pub(crate) fn table(
         let signal = if how == How::Killed { "KILL" } else { "TERM" };
         let _ = writeln!(
             text,
-            "  {:<22}{:>6}  {:>17}  {:>17}  {:>17}  {:>17}",
+            "  {:<26}{:>6}  {:>17}  {:>17}  {:>17}  {:>17}",
             format!("{signal} {victim}"),
             of_kind.len(),
             spread(&|outage| outage.ready),

@@ -31,8 +31,9 @@ const CONNECTIONS: usize = 4;
 /// Few enough that each has many results to be kept in order.
 const PATIENTS: usize = 400;
 
-/// Both senders at work.
+/// Both senders at work, for one round.
 pub(crate) struct Traffic {
+    round: u32,
     started: OffsetDateTime,
     lanes: Vec<Lane>,
     cancel: CancellationToken,
@@ -45,18 +46,21 @@ struct Lane {
 }
 
 /// What the senders know when all is over.
+#[derive(Default)]
 pub(crate) struct History {
-    /// Distinct messages that were written at least once, in the order of sending per feed.
+    /// Distinct messages that were written at least once, in the order of sending per feed and round.
     pub(crate) sent: Vec<Sent>,
     /// Writes beyond the first of each message.
     pub(crate) resends: usize,
-    /// When each AA came, sorted.
+    /// When each AA came, in order.
     pub(crate) acknowledged: Vec<OffsetDateTime>,
 }
 
 impl Traffic {
-    /// Starts sending; there is enough for `longest`, and [`stop`](Self::stop) ends it before.
-    pub(crate) fn start(ehr: SocketAddr, lis: SocketAddr, seed: u64, longest: Duration) -> Self {
+    /// Starts sending, other messages in every round and run; there is enough for `longest`, and [`stop`](Self::stop)
+    /// ends it before.
+    pub(crate) fn start(ehr: SocketAddr, lis: SocketAddr, round: u32, longest: Duration) -> Self {
+        let seed = u64::from(std::process::id()) * 100 + u64::from(round);
         let count = (RATE * longest.as_secs_f64()) as usize;
         let config =
             GenerateConfig { patients: PATIENTS, lab_share: 0.5, ..GenerateConfig::new(seed, count) };
@@ -71,7 +75,7 @@ impl Traffic {
                 Lane::start(address, messages, rate, cancel.clone())
             })
             .collect();
-        Self { started, lanes, cancel }
+        Self { round, started, lanes, cancel }
     }
 
     /// Messages acknowledged with AA so far.
@@ -85,16 +89,15 @@ impl Traffic {
     }
 
     /// Ends the stream, also in the middle of an exchange, as a sender that is switched off does.
-    pub(crate) async fn stop(self) -> Result<History> {
+    pub(crate) async fn stop(self, history: &mut History) -> Result<()> {
         self.cancel.cancel();
-        let mut history = History { sent: Vec::new(), resends: 0, acknowledged: Vec::new() };
         for lane in self.lanes {
             let report = lane.run.await.context("a sender")?;
             history.resends += report.resends;
-            history.add(self.started, &lane.messages, &report);
+            history.add(self.round, self.started, &lane.messages, &report);
         }
         history.acknowledged.sort_unstable();
-        Ok(history)
+        Ok(())
     }
 }
 
@@ -117,7 +120,7 @@ impl Lane {
 }
 
 impl History {
-    fn add(&mut self, started: OffsetDateTime, messages: &[Generated], report: &SendReport) {
+    fn add(&mut self, round: u32, started: OffsetDateTime, messages: &[Generated], report: &SendReport) {
         let mut known = HashMap::new();
         for record in report.records.iter().filter(|record| !record.attempts.is_empty()) {
             let message = &messages[record.index];
@@ -127,7 +130,8 @@ impl History {
                     control_id: name(message),
                     digest,
                     anonymous: anonymous(&message.bytes),
-                    patient: message.mrn.clone(),
+                    // A message that a round's end left unanswered may be stored after the next round's first.
+                    patient: format!("{round}/{}", message.mrn),
                     targets: targets(message),
                     accepted: false,
                     refused: false,
