@@ -12,7 +12,7 @@ use waybill_delivery::{
 };
 use waybill_kafka::{Codec, HandlerError, InRecord, dead_letter::DeadLetterHeaders};
 
-use crate::{GROUP, ledger::Intake};
+use crate::{GROUP, ledger::Intake, text};
 
 /// Topics that are always read.
 pub const TOPICS: [&str; 5] =
@@ -49,16 +49,27 @@ impl Reader {
                 );
             }
             InboundRejected::TOPIC => self.read_refusal(record, value, intake).await?,
-            Subscription::TOPIC => intake.subscriptions.push(self.codec.decode(value).await?),
+            Subscription::TOPIC => {
+                let one: Subscription = self.codec.decode(value).await?;
+                named([&one.topic, &one.consumer, &one.service, &one.version].map(String::as_str))?;
+                intake.subscriptions.push(one);
+            }
             Manifest::TOPIC => {
                 let manifest: Manifest = self.codec.decode(value).await?;
+                let texts = manifest.events.iter().map(|event| event.topic.as_str());
+                let texts = texts.chain(manifest.targets.iter().map(|target| target.target.as_str()));
+                let texts = texts.chain([manifest.feed.as_str()]);
+                named(texts.chain(manifest.consumer.as_deref()).chain(manifest.reason_code.as_deref()))?;
                 let waybill =
                     record::manifest(&manifest, &self.allow).map_err(|error| invalid(error.to_string()))?;
                 intake.add(manifest.message_id, waybill, traceparent(record));
             }
             Receipt::TOPIC => {
                 let receipt: Receipt = self.codec.decode(value).await?;
-                let feed = record.event_headers().ok().and_then(|headers| headers.feed);
+                let optional = [&receipt.reason_code, &receipt.acknowledgement, &receipt.outbound_control_id];
+                let texts = optional.into_iter().flatten().chain([&receipt.topic, &receipt.destination]);
+                named(texts.map(String::as_str))?;
+                let feed = headers(record).ok().and_then(|headers| headers.feed);
                 let waybill = record::receipt(&receipt, feed, &self.allow);
                 intake.add(receipt.message_id, waybill, traceparent(record));
             }
@@ -98,6 +109,7 @@ impl Reader {
                 }
             }
         };
+        named([refused.feed.as_str(), refused.reason.as_str()])?;
         let id = headers(record)?.correlation_id;
         intake.add(id, record::refused(&refused), traceparent(record));
         Ok(())
@@ -116,6 +128,7 @@ impl Reader {
             Some(target) => (headers.causation_id, target.to_owned()),
             None => (headers.id.parse::<EventId>().ok(), failure.group),
         };
+        named([destination.as_str(), failure.code.as_str()])?;
         let letter = DeadLetter {
             feed: headers.feed,
             topic: origin.to_owned(),
@@ -169,12 +182,18 @@ fn target_of(topic: &str) -> Option<&str> {
 }
 
 fn headers(record: &InRecord) -> Result<EventHeaders, HandlerError> {
-    record.event_headers().map_err(|error| invalid(error.to_string()))
+    let headers = record.event_headers().map_err(|error| invalid(error.to_string()))?;
+    named(headers.feed.as_deref())?;
+    Ok(headers)
 }
 
 fn traceparent(record: &InRecord) -> Option<String> {
     let value = record.header(waybill_contracts::headers::name::TRACEPARENT)?;
     std::str::from_utf8(value).ok().map(str::to_owned)
+}
+
+fn named<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<(), HandlerError> {
+    if text::are_names(texts) { Ok(()) } else { Err(invalid("a name is too long or holds a NUL".to_owned())) }
 }
 
 fn invalid(detail: String) -> HandlerError {

@@ -115,7 +115,9 @@ async fn control_ids_that_no_database_takes_are_kept_as_far_as_they_can_be_and_f
     let Some((books, api)) = filled().await else { return };
     let mut owner = Owner::of(books.replica(), partition(0)).await;
     // Nothing that compresses: an index entry may be large before compression.
-    let huge: String = (0..20_000_u32).map(|n| char::from(b'!' + (n.wrapping_mul(2_654_435_761) >> 17) as u8 % 90)).collect();
+    let huge: String = (0..20_000_u32)
+        .map(|n| char::from(b'!' + (n.wrapping_mul(2_654_435_761) >> 17) as u8 % 90))
+        .collect();
     for (number, control_id) in [(7, "a\0b".to_owned()), (8, huge.replace(['%', '&', '#', '+'], "x"))] {
         let mut waybill = normalized(message(number), 1, &[]);
         waybill.control_id = Some(control_id.clone());
@@ -123,7 +125,10 @@ async fn control_ids_that_no_database_takes_are_kept_as_far_as_they_can_be_and_f
         owner.apply(vec![(message(number), received(0)), (message(number), waybill)]).await.unwrap();
         let asked = format!("/api/v1/messages?control_id={}", control_id.replace('\0', "%00"));
         let (status, _, list) = api.get(&asked).await;
-        assert_eq!((status.as_u16(), &list["messages"][0]["messageId"]), (200, &message(number).to_string().into()));
+        assert_eq!(
+            (status.as_u16(), &list["messages"][0]["messageId"]),
+            (200, &message(number).to_string().into())
+        );
     }
     let (status, _, list) = api.get("/api/v1/messages?feed=%00").await;
     assert_eq!((status.as_u16(), list["messages"].as_array().map(Vec::len)), (200, Some(0)));

@@ -39,6 +39,8 @@ async fn every_message_ends_where_its_records_say() {
     records.push(writer.routed(late, Duration::from_millis(1)).await);
     records.push(writer.receipt(orphan, Outcome::Confirmed).await);
     records.push(writer.raw(Manifest::TOPIC, torn, &torn.to_string(), b"torn".to_vec()));
+    // A name that no database takes must not stop the others.
+    records.push(writer.receipt_at(torn, "ward\0ehr", Outcome::Confirmed).await);
     writer.send(records).await;
 
     installation.set(Unit::ConfirmationTracker, "accounting.orphan_grace", "1s");
@@ -65,6 +67,10 @@ async fn every_message_ends_where_its_records_say() {
         installation.topics().records("delivery.manifest.v1.dlq.confirmation-tracker").await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].value(), Some(&b"torn"[..]));
+    assert_eq!(
+        installation.topics().records("delivery.receipt.v1.dlq.confirmation-tracker").await.unwrap().len(),
+        1
+    );
 
     let balance = tracker.json("balance?verify=true").await.unwrap().unwrap();
     assert_eq!((&balance["balanced"], &balance["verified"]), (&true.into(), &true.into()), "{balance}");

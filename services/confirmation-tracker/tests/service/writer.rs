@@ -100,11 +100,15 @@ impl Writer {
     }
 
     pub(crate) async fn receipt(&self, id: MessageId, outcome: Outcome) -> OutRecord {
+        self.receipt_at(id, TARGET, outcome).await
+    }
+
+    pub(crate) async fn receipt_at(&self, id: MessageId, destination: &str, outcome: Outcome) -> OutRecord {
         let receipt = Receipt {
             message_id: id,
             event_id: event(id),
             topic: LabResult::TOPIC.into(),
-            destination: TARGET.into(),
+            destination: destination.into(),
             outcome,
             attempt: 1,
             reason_code: (outcome == Outcome::Rejected).then(|| "LAB-0002".into()),
