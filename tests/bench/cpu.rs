@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
 
-/// Unit of the times in `/proc/PID/stat`. The kernel fixed it at 100 for every architecture this runs on (USER_HZ).
+/// Unit of the times in `/proc/PID/stat`. The kernel fixed it at 100 for every architecture this runs on (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
 /// User and system time so far, in steps of 10 ms.

@@ -10,9 +10,9 @@ use waybill_testkit::{Installation, Stack, Topics, Unit, eventually, pending};
 
 use crate::{cpu::Processes, load, report::Normalize};
 
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 /// Bound of working off the backlog: ten times what it should take.
-const DRAIN: Duration = Duration::from_secs(120);
+const DRAIN: Duration = Duration::from_mins(2);
 const FEED: &str = "ehr";
 /// Of every five messages one is a result.
 const ONE_RESULT_IN: u64 = 5;

@@ -265,10 +265,10 @@ impl<'a> Index<'a> {
                 verdict.lines.iter().any(|(name, outcome)| name == target && is(outcome, "CONFIRMED"));
             match (has, confirmed) {
                 (false, true) => {
-                    findings.add("confirmed, but the receiver does not have it", named(sent, target))
+                    findings.add("confirmed, but the receiver does not have it", named(sent, target));
                 }
                 (true, false) => {
-                    findings.add("the receiver has it, but it is not confirmed", named(sent, target))
+                    findings.add("the receiver has it, but it is not confirmed", named(sent, target));
                 }
                 _ => {}
             }
