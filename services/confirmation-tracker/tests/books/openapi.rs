@@ -33,7 +33,7 @@ pub(crate) fn assert_matches(document: &Value, schema: &Value, value: &Value, pa
     if let Some(text) = value.as_str() {
         match schema["format"].as_str() {
             Some("date-time") => {
-                assert!(waybill_contracts::Timestamp::parse_rfc3339(text).is_some(), "{path}: {text}")
+                assert!(waybill_contracts::Timestamp::parse_rfc3339(text).is_some(), "{path}: {text}");
             }
             Some("uuid") => assert!(text.parse::<waybill_contracts::MessageId>().is_ok(), "{path}: {text}"),
             _ => {}
