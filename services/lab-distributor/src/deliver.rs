@@ -69,12 +69,12 @@ impl Deliver {
         if delivery.target != self.target.name {
             return Err(Failure::data(
                 reason::TARGET_UNKNOWN,
-                "the record names another target than its topic",
+                &"the record names another target than its topic",
             ));
         }
-        let original = delivery.body.bytes().map_err(|error| Failure::data(reason::INVALID_RECORD, error))?;
+        let original = delivery.body.bytes().map_err(|error| Failure::data(reason::INVALID_RECORD, &error))?;
         let message = edit::replace_field(&original, CONTROL_ID, delivery.control_id.as_bytes())
-            .map_err(|error| Failure::data(reason::INVALID_RECORD, error))?;
+            .map_err(|error| Failure::data(reason::INVALID_RECORD, &error))?;
         let before = self.memory.lock().unknown.contains(&delivery.event_id);
         let judge = |answer: &[u8]| reply::judge(answer, &delivery.control_id, before);
         let in_step = |answer: &[u8]| !matches!(judge(answer), Verdict::Failed { in_step: false, .. });
@@ -86,7 +86,7 @@ impl Deliver {
             Exchange::Unsendable => {
                 return Err(Failure::data(
                     reason::INVALID_RECORD,
-                    "the message holds an MLLP block character",
+                    &"the message holds an MLLP block character",
                 ));
             }
             Exchange::Silence => (reply::SILENCE, None),
@@ -235,7 +235,7 @@ struct Failure {
 }
 
 impl Failure {
-    fn data(reason: ReasonCode, detail: impl ToString) -> Self {
+    fn data(reason: ReasonCode, detail: &dyn std::fmt::Display) -> Self {
         let outcome = Outcome::DeadLettered;
         Self {
             class: ErrorClass::Data,

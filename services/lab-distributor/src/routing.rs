@@ -146,7 +146,8 @@ impl RoutingTable {
             }
         }
         let digest = Sha256::digest(text.as_bytes());
-        let version = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let first = digest.iter().take(6).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+        let version = format!("{first:012x}");
         Ok(Self { targets, rules, version })
     }
 

@@ -31,7 +31,6 @@ pub mod option {
     struct Wrapped(#[serde(with = "super")] Vec<u8>);
 
     /// Serializes optional bytes.
-    #[expect(clippy::ref_option, reason = "the signature serde's `with` demands")]
     pub fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
         match bytes {
             Some(bytes) => serializer.serialize_some(&Wrapped(bytes.clone())),

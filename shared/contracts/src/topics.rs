@@ -60,6 +60,7 @@ impl TopicName {
     }
 
     /// Its dead-letter topic for a consumer group (without the group's namespace).
+    #[must_use]
     pub fn dead_letter(&self, group: &str) -> Self {
         Self(format!("{}.dlq.{group}", self.0))
     }

@@ -59,6 +59,7 @@ pub(crate) struct Admin {
 }
 
 /// What `/version` says.
+#[expect(clippy::struct_field_names, reason = "the names of the answer's keys")]
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Version {
     pub(crate) service: &'static str,

@@ -243,7 +243,7 @@ mod tests {
     fn is_alive_while_every_heartbeat_comes() {
         let health = Health::new(CancellationToken::new());
         assert!(health.is_live());
-        let poll = health.heartbeat("poll", Duration::from_secs(3600));
+        let poll = health.heartbeat("poll", Duration::from_hours(1));
         let stuck = health.heartbeat("stuck", Duration::ZERO);
         let waited = Instant::now();
         while waited.elapsed() < Duration::from_millis(2) {

@@ -123,9 +123,10 @@ impl<C> Clone for Context<C> {
 }
 
 /// Runs a service: the whole of its `main`.
+#[expect(clippy::needless_pass_by_value, reason = "a `main` reads best when it hands its service over")]
 pub fn run<C: ServiceConfig>(service: Service<C>) -> ExitCode {
     match cli::configure::<C>(service.name, service.version, service.about) {
-        cli::Next::Run(config) => lifecycle::run(service, *config),
+        cli::Next::Run(config) => lifecycle::run(&service, *config),
         cli::Next::Exit(code) => code,
     }
 }

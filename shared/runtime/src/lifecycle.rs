@@ -23,12 +23,11 @@ const TICK: Duration = Duration::from_secs(1);
 const LATEST_TICK: Duration = Duration::from_secs(30);
 
 /// Runs the service on a runtime made for it.
-pub(crate) fn run<C: ServiceConfig>(service: Service<C>, config: C) -> ExitCode {
-    let name = service.name;
-    match prepare(&service, config) {
+pub(crate) fn run<C: ServiceConfig>(service: &Service<C>, config: C) -> ExitCode {
+    match prepare(service, config) {
         Ok(code) => code,
         Err(error) => {
-            complain(name, &format_args!("failed to start: {error:#}"));
+            complain(service.name, &format_args!("failed to start: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -152,8 +151,9 @@ fn report_panic(info: &PanicHookInfo<'_>) {
     let text = info.payload().downcast_ref::<&'static str>().copied().unwrap_or("[not shown]");
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    match info.location() {
-        Some(location) => tracing::error!(thread, %location, text, "panic"),
-        None => tracing::error!(thread, text, "panic"),
+    if let Some(location) = info.location() {
+        tracing::error!(thread, %location, text, "panic");
+    } else {
+        tracing::error!(thread, text, "panic");
     }
 }

@@ -169,10 +169,7 @@ fn remove(table: &mut Table, path: &[String]) -> bool {
     let mut container = table;
     let mut steps = around.iter();
     while let Some(step) = steps.next() {
-        let mut value = match container.get_mut(step) {
-            Some(value) => value,
-            None => return false,
-        };
+        let Some(mut value) = container.get_mut(step) else { return false };
         while let Value::Array(array) = value {
             let index = steps.next().and_then(|step| step.parse::<usize>().ok());
             value = match index.and_then(|index| array.get_mut(index)) {
