@@ -6,6 +6,7 @@
 //!   meanwhile.
 //! - A partition that is called back waits up to four seconds for the running batch. If that takes longer, the batch may
 //!   still end: [`Position::previous`](crate::Position) tells the handler's transaction that another owner was faster.
+//!   After every failure the loop asks again where the state stands, and leaves out what is stored already.
 //! - Once a second the handler hears up to which time everything has been read and applied ([`ends`]).
 
 mod ends;
@@ -116,7 +117,23 @@ impl<H: BatchHandler> Driver<H> {
                 self.succeeded();
                 None
             }
-            Err(error) => Some(self.failed("batch", &error)),
+            Err(error) => {
+                let again = self.failed("batch", &error);
+                self.look_again(pending).await;
+                Some(again)
+            }
+        }
+    }
+
+    /// After a failure the state may stand elsewhere than we think: an earlier owner's last batch came late and was faster,
+    /// or ours was stored and only its answer was lost. What is stored already is not applied again.
+    async fn look_again(&mut self, pending: &mut Vec<Item>) {
+        let partitions = member::partitions(pending);
+        let Ok(stored) = self.handler.stored_offsets(&partitions).await else { return };
+        self.member.stored(pending, &stored);
+        if pending.is_empty() {
+            self.succeeded();
+            self.member.idle();
         }
     }
 

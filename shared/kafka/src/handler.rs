@@ -158,9 +158,10 @@ pub trait BatchHandler: Send + 'static {
 
     /// Joins the batch into the state and stores its positions in the same transaction.
     ///
-    /// After an error the same batch comes again: `unavailable` after a backoff, and so does every other class, with the
-    /// service not ready, because state that depends on the order of everything cannot leave a batch out. Records that
-    /// cannot be used are the handler's own to set aside.
+    /// After an error, of whatever class, [`stored_offsets`](Self::stored_offsets) is asked where the state stands now (the
+    /// commit may have succeeded and its answer been lost, or another owner was faster), and what is not stored yet comes
+    /// again after a backoff; meanwhile the service is not ready. State that depends on the order of everything cannot
+    /// leave a batch out: records that cannot be used are the handler's own to set aside.
     fn apply(&mut self, batch: Batch) -> impl Future<Output = Result<(), HandlerError>> + Send;
 
     /// About once a second. `watermark` is the time up to which all assigned partitions have been read and applied;

@@ -31,6 +31,11 @@ impl Progress {
         self.raise(timestamp);
     }
 
+    /// Everything below `next` turned out to be applied already; when those records were made is not known.
+    pub(super) fn skip_to(&mut self, next: Option<i64>) {
+        self.next = self.next.max(next);
+    }
+
     /// What the broker said when it was asked at `asked`: the earliest offset it has and the end.
     pub(super) fn end(&mut self, answer: Option<(i64, i64)>, asked: Timestamp) {
         self.silent = answer.is_none();

@@ -49,12 +49,29 @@ struct State {
     stored: Option<i64>,
     /// Moved since it was last told to Kafka.
     moved: bool,
+    /// Offset behind the last record that was read in this assignment.
+    read: Option<i64>,
     progress: Progress,
 }
 
 impl Owned {
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// Whether a record that was read is new. What the client repeats within an assignment is left out.
+    fn accepts(&self, offset: i64) -> bool {
+        let mut state = self.state.lock();
+        if let Some(read) = state.read.filter(|read| offset < *read) {
+            tracing::warn!(partition = %self.at, offset, read, "a record that was read or applied before is left out");
+            return false;
+        }
+        if let Some(stored) = state.stored.filter(|stored| state.read.is_none() && offset < *stored) {
+            // The partition does not reach as far as the state does: the topic was made anew, or lost its end.
+            tracing::error!(partition = %self.at, offset, stored, "the partition begins before what is stored");
+        }
+        state.read = Some(offset + 1);
+        true
     }
 }
 
@@ -165,6 +182,30 @@ impl BatchMember {
         self.idle();
     }
 
+    /// The state stands at `stored`: leaves out of the batch at hand, and of the queue, what is below.
+    pub(super) fn stored(&self, pending: &mut Vec<Item>, stored: &Stored) {
+        for (at, offset) in stored {
+            let Some(owned) = self.owned.lock().get(&at.topic, at.partition).cloned() else { continue };
+            let mut state = owned.state.lock();
+            if *offset > state.stored {
+                tracing::warn!(partition = %at, stored = ?offset, "the state is ahead; what it holds is left out");
+                state.stored = *offset;
+                state.moved = true;
+                // What is still on its way to us lies below as well, perhaps.
+                state.read = state.read.max(*offset);
+                state.progress.skip_to(*offset);
+            } else if *offset < state.stored {
+                // Applying what we have would leave a gap, so the batch goes on failing until the partition is assigned anew.
+                tracing::error!(partition = %at, stored = ?offset, known = ?state.stored, "the state went back");
+            }
+        }
+        let is_new = |item: &Item| item.owned.state.lock().stored.is_none_or(|stored| item.record.offset >= stored);
+        pending.retain(is_new);
+        let mut queue = self.queue.lock();
+        queue.items.retain(is_new);
+        queue.bytes = queue.items.iter().map(|item| item.record.size()).sum();
+    }
+
     /// Nothing is at hand.
     pub(super) fn idle(&self) {
         self.busy.store(false, Ordering::Release);
@@ -205,7 +246,7 @@ impl Member for BatchMember {
         for at in partitions {
             let stored = offsets.iter().find(|(of, _)| of == at).and_then(|(_, stored)| *stored);
             let consumed = counter(Metric::Consumed, &[Label::Topic(&at.topic), Label::Group(&self.group)]);
-            let state = State { stored, moved: false, progress: Progress::starting(stored) };
+            let state = State { stored, moved: false, read: None, progress: Progress::starting(stored) };
             let owned = Owned { at: at.clone(), gone: AtomicBool::new(false), state: Mutex::new(state), consumed };
             self.owned.lock().insert(at, Arc::new(owned));
             starts.push((at.clone(), stored));
@@ -245,6 +286,9 @@ impl Member for BatchMember {
     fn take(&self, message: &BorrowedMessage<'_>) {
         let owned = self.owned.lock();
         let Some(owned) = owned.get(message.topic(), message.partition()).cloned() else { return };
+        if !owned.accepts(message.offset()) {
+            return;
+        }
         owned.consumed.increment(1);
         let record = InRecord::of(owned.at.topic.clone(), message);
         let mut queue = self.queue.lock();
@@ -294,6 +338,14 @@ impl Member for BatchMember {
     fn is_idle(&self) -> bool {
         !self.busy.load(Ordering::Acquire)
     }
+}
+
+/// Partitions of the records at hand.
+pub(super) fn partitions(items: &[Item]) -> Vec<TopicPartition> {
+    let mut partitions: Vec<_> = items.iter().map(|item| item.owned.at.clone()).collect();
+    partitions.sort();
+    partitions.dedup();
+    partitions
 }
 
 /// The records at hand as the handler sees them.

@@ -7,7 +7,7 @@ use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use waybill_contracts::{Timestamp, TopicName, reason};
 use waybill_delivery::{Backoff, ErrorClass};
-use waybill_kafka::{Batch, BatchHandler, BatchOptions, HandlerError, KafkaConfig, KafkaError, TopicPartition, run_batch};
+use waybill_kafka::{Batch, BatchHandler, BatchOptions, HandlerError, KafkaConfig, KafkaError, TopicPartition, read_all, run_batch};
 
 use crate::support::{PATIENCE, Shown, clean_up, create, number, numbered, producer, real, topic};
 
@@ -19,6 +19,8 @@ pub(crate) struct Table {
     pub(crate) watermark: Option<Timestamp>,
     pub(crate) fenced: u32,
     pub(crate) failures: u32,
+    /// Commits that succeed and whose answer is lost.
+    pub(crate) lost_answers: u32,
 }
 
 /// A handler over such a table; "commits" state and offsets together, and checks `previous` as SQL would.
@@ -71,8 +73,13 @@ impl BatchHandler for Join {
         for record in &batch.records {
             *table.counts.entry(number(record)).or_default() += 1;
         }
+        let lost = table.lost_answers > 0;
+        table.lost_answers = table.lost_answers.saturating_sub(1);
         drop(table);
         self.changed.notify_waiters();
+        if lost {
+            return Err(HandlerError::new(ErrorClass::Unavailable, reason::BROKER_UNAVAILABLE, "connection lost"));
+        }
         Ok(())
     }
 
@@ -138,11 +145,15 @@ async fn goes_on_at_the_stored_offsets_and_joins_each_record_once() {
     source.send(numbered(&from, 7000..8000, 50)).await.unwrap();
     join.wait_until(|table| table.counts.len() == 8000).await;
     third.stop().await;
-    {
+    let written = read_all(&config, &from).await.unwrap();
+    assert_eq!(written.len(), 8000, "the topic itself holds no repeats");
+    let twice: Vec<_> = {
         let table = join.table.lock();
-        assert!(table.counts.values().all(|count| *count == 1), "each record is joined exactly once");
         eprintln!("fenced {} times", table.fenced);
-    }
+        let twice = written.iter().filter(|record| table.counts[&number(record)] != 1);
+        twice.map(|record| (record.partition, record.offset, table.counts[&number(record)])).collect()
+    };
+    assert!(twice.is_empty(), "not joined once (partition, offset, times): {twice:?}");
     clean_up(&config).await;
 }
 
@@ -176,5 +187,71 @@ async fn the_watermark_follows_the_clock_once_everything_is_read() {
     join.wait_until(|table| table.counts.len() == 200 && table.watermark > Some(before.saturating_add(Duration::from_secs(2)))).await;
     running.shown.wait_for("ready").await;
     running.stop().await;
+    clean_up(&config).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_for_long_makes_no_repeats_and_no_gaps() {
+    let Some(config) = real() else { return };
+    let from = topic(&config, "in.v1");
+    create(&config, &[(&from, 3)]).await;
+    let source = producer(&config);
+    source.send(numbered(&from, 0..9000, 50)).await.unwrap();
+    let join = Join::default();
+    join.table.lock().failures = u32::MAX;
+    let running = Running::batch(&config, &from, &join);
+    running.shown.wait_for("no database").await;
+    // Longer than the five seconds after which the partitions are paused.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    join.table.lock().failures = 0;
+    join.wait_until(|table| table.counts.len() == 9000).await;
+    running.stop().await;
+    assert!(join.table.lock().counts.values().all(|count| *count == 1), "each record is joined exactly once");
+    clean_up(&config).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_was_lost_is_not_applied_again() {
+    let Some(config) = real() else { return };
+    let from = topic(&config, "in.v1");
+    create(&config, &[(&from, 3)]).await;
+    let source = producer(&config);
+    let join = Join::default();
+    join.table.lock().lost_answers = 2;
+    let running = Running::batch(&config, &from, &join);
+    source.send(numbered(&from, 0..3000, 50)).await.unwrap();
+    join.wait_until(|table| table.counts.len() == 3000).await;
+    // Nothing comes after the last batch, and its answer is lost too.
+    join.table.lock().lost_answers = 1;
+    source.send(numbered(&from, 3000..3001, 50)).await.unwrap();
+    let written = Timestamp::now();
+    join.wait_until(|table| table.counts.len() == 3001 && table.watermark > Some(written)).await;
+    running.shown.wait_for("ready").await;
+    running.stop().await;
+    assert!(join.table.lock().counts.values().all(|count| *count == 1), "each record is joined exactly once");
+    clean_up(&config).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_was_overtaken_goes_on_where_the_state_stands() {
+    let Some(config) = real() else { return };
+    let from = topic(&config, "in.v1");
+    create(&config, &[(&from, 1)]).await;
+    let source = producer(&config);
+    source.send(numbered(&from, 0..1000, 50)).await.unwrap();
+    let join = Join::default();
+    join.table.lock().failures = u32::MAX;
+    let running = Running::batch(&config, &from, &join);
+    running.shown.wait_for("no database").await;
+    {
+        // The former owner's last transaction: 700 records, committed after we were told where to begin.
+        let mut table = join.table.lock();
+        table.offsets.insert(TopicPartition::new(from.as_str(), 0), 700);
+        table.counts.extend((0..700).map(|n| (n, 1)));
+        table.failures = 0;
+    }
+    join.wait_until(|table| table.counts.len() == 1000).await;
+    running.stop().await;
+    assert!(join.table.lock().counts.values().all(|count| *count == 1), "each record is joined exactly once");
     clean_up(&config).await;
 }

@@ -90,6 +90,8 @@ async fn one_key_that_is_stuck_holds_its_partition_at_the_span_and_no_other() {
     let handler = Held::new(&to, state, false);
     let mut options = KeyedOptions::new("copier", vec![from.clone()]);
     options.max_span = 200;
+    // So many that no key of the other partition is likely to share the lane of the one that is stuck.
+    options.lanes = 8192;
     let running = Running::with(&config, options, handler.clone());
     running.shown.wait_for("ready").await;
     // In steps, so that the partition can be paused between them.

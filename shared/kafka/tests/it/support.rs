@@ -205,14 +205,15 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn keyed<H: KeyedHandler>(config: &KafkaConfig, from: &TopicName, handler: Arc<H>) -> Self {
-        Self::with(config, KeyedOptions::new("copier", vec![from.clone()]).service("copier", "1.2.3"), handler)
+        let mut options = KeyedOptions::new("copier", vec![from.clone()]).service("copier", "1.2.3");
+        options.lanes = 16;
+        Self::with(config, options, handler)
     }
 
     pub(crate) fn with<H: KeyedHandler>(config: &KafkaConfig, mut options: KeyedOptions, handler: Arc<H>) -> Self {
         let (shown, producer_shown) = (Shown::new(), Shown::new());
         let stop = CancellationToken::new();
         options.backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
-        options.lanes = 16;
         let (config, probe, token) = (config.clone(), shown.clone(), stop.clone());
         let producer = self::producer_shown(&config, producer_shown.clone());
         let task = tokio::spawn(async move {
