@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn connections_of(receiver: &ReceiverHandle) -> Vec<u64> {
-        let mut seen: Vec<_> = receiver.history().iter().map(|received| received.connection as u64).collect();
+        let mut seen: Vec<_> = receiver.history().iter().map(|received| received.connection).collect();
         seen.dedup();
         seen
     }

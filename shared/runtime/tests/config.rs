@@ -1,5 +1,7 @@
 //! Where a setting comes from, and what is said when it is wrong.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

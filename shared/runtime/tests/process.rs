@@ -1,5 +1,7 @@
 //! The life of a real process: signals, exit codes, probes. `examples/specimen.rs` is the service.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -13,7 +15,7 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn specimen() -> Command {
-    let mut path = PathBuf::from(std::env::current_exe().expect("path of the test"));
+    let mut path = std::env::current_exe().expect("path of the test");
     path.pop();
     path.pop();
     let mut command = Command::new(path.join("examples").join("specimen"));
