@@ -13,6 +13,7 @@
 mod codes;
 mod datatypes;
 mod encounter;
+mod extent;
 mod lab;
 mod observation;
 mod patient;
@@ -124,6 +125,7 @@ pub fn plan(message: &Message<'_>) -> Result<Plan, Refusal> {
 }
 
 fn plan_visit(message: &Message<'_>, visit: Visit) -> Result<Plan, Refusal> {
+    extent::check(message)?;
     let pid = message.segment("PID").ok_or(missing(path!("PID"), "PID is missing"))?;
     check_patient(&pid, 1)?;
     // An update may be of the patient alone.
@@ -134,6 +136,7 @@ fn plan_visit(message: &Message<'_>, visit: Visit) -> Result<Plan, Refusal> {
 }
 
 fn plan_results(message: &Message<'_>) -> Result<Plan, Refusal> {
+    extent::check(message)?;
     let mut starts: Vec<usize> = message.segments_named("PID").map(|pid| pid.index()).collect();
     if starts.is_empty() {
         return Err(missing(path!("PID"), "PID is missing"));

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use waybill_contracts::{
-    EventHeaders, MessageId, Namespace, ReasonCode, Record, Timestamp, TopicName,
+    EventHeaders, Namespace, Record, Timestamp, TopicName,
     clinical::{EncounterEvent, PatientEvent},
     delivery::{Manifest, ManifestEvent, ManifestStage},
     inbound::InboundMessage,
@@ -16,7 +16,7 @@ use waybill_telemetry::trace::{Attr, SpanKind, TraceContext, child_of, child_of_
 
 use crate::{
     feed::Feed,
-    mapping::{self, Event, MAPPING_VERSION, Mapped, Payload},
+    mapping::{self, Event, Mapped, Payload},
 };
 
 /// Consumer group, without namespace.
@@ -200,6 +200,7 @@ fn headers(
     }
 }
 
+/// A dead letter comes without a manifest: a manifest says that the message is settled, and this one waits for somebody.
 impl KeyedHandler for Normalizer {
     fn handle(
         &self,
@@ -207,40 +208,5 @@ impl KeyedHandler for Normalizer {
         attempt: u32,
     ) -> impl Future<Output = Result<Vec<OutRecord>, HandlerError>> + Send {
         self.normalize(record, attempt)
-    }
-
-    /// The manifest of a message that became nothing: its headers are all that can be relied on.
-    fn dead_letter(&self, record: &InRecord, error: &HandlerError) -> Vec<OutRecord> {
-        let Ok(headers) = record.event_headers() else { return Vec::new() };
-        let (id, feed) = (headers.correlation_id, headers.feed.unwrap_or_default());
-        let manifest = dead_manifest(id, &feed, self.version(&feed), error.reason, Timestamp::now());
-        let trace = headers.traceparent.as_deref().and_then(TraceContext::parse);
-        let trace = trace.unwrap_or_else(|| TraceContext::for_message(id));
-        // What cannot be encoded is a defect of ours; the dead letter itself still says what happened.
-        self.manifest(&manifest, &trace).into_iter().collect()
-    }
-}
-
-impl Normalizer {
-    fn version(&self, feed: &str) -> String {
-        self.feeds.get(feed).map_or_else(|| format!("{feed}@{MAPPING_VERSION}"), |feed| feed.profile.clone())
-    }
-}
-
-fn dead_manifest(id: MessageId, feed: &str, version: String, reason: ReasonCode, at: Timestamp) -> Manifest {
-    Manifest {
-        message_id: id,
-        stage: ManifestStage::Normalized,
-        feed: feed.to_owned(),
-        message_type: None,
-        control_id: None,
-        received_at: None,
-        events: Vec::new(),
-        event_id: None,
-        consumer: None,
-        targets: Vec::new(),
-        reason_code: Some(reason.into()),
-        version,
-        at,
     }
 }

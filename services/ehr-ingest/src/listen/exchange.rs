@@ -6,13 +6,13 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use waybill_contracts::{MessageId, ReasonCode, Timestamp, inbound::InboundRejected, reason};
 use waybill_delivery::{Classify, ErrorClass};
-use waybill_hl7v2::{Index, ack::AckCode};
-use waybill_kafka::{CodecError, Delivery, ProduceError};
+use waybill_hl7v2::{Index, ack::AckCode, mllp::HEAD_BYTES};
+use waybill_kafka::{Delivery, ProduceError};
 use waybill_telemetry::trace::{
     Attr, SpanHandle, SpanKind, TraceContext, child_of, export_enabled, root_span,
 };
 
-use super::{feed::OpenFeed, recent::{Seen, Slot}, store::Store};
+use super::{feed::OpenFeed, recent::{Seen, Slot}, store::{PutError, Store}};
 use crate::accept::{self, Envelope, Verdict};
 
 /// What to do with the connection.
@@ -104,6 +104,9 @@ impl<'a> Exchange<'a> {
                     &[Attr::Topic(store.message_topic())],
                 );
                 let sent = store.put_message(&message, key, send.context());
+                if matches!(sent, Some(Err(PutError::TooLarge))) {
+                    return Self::too_large(feed, store, head_of(&bytes), started);
+                }
                 let reply = Reply::Ack { code: AckCode::AA, ack };
                 let mut exchange = Self::sent(feed, bytes, &envelope, receive, send, sent, reply);
                 exchange.slot = slot;
@@ -134,6 +137,9 @@ impl<'a> Exchange<'a> {
         let rejected = envelope.rejected(None, reason::MALFORMED_FRAME, None, None);
         let send = rejected_span(&receive, store);
         let sent = store.put_rejected(&rejected, send.context());
+        if matches!(sent, Some(Err(PutError::TooLarge))) {
+            return Self::quarantine(feed, store, head_of(&content), started);
+        }
         let mut exchange = Self::sent(feed, content, &envelope, receive, send, sent, Reply::Silence);
         exchange.receive.set_error(reason::MALFORMED_FRAME.as_str());
         exchange
@@ -170,6 +176,9 @@ impl<'a> Exchange<'a> {
         receive.set_error(&rejected.reason_code);
         let send = rejected_span(&receive, store);
         let sent = store.put_rejected(rejected, send.context());
+        if matches!(sent, Some(Err(PutError::TooLarge))) {
+            return Self::too_large(feed, store, head_of(&bytes), Instant::now());
+        }
         let code = AckCode::parse(rejected.ack_code.as_bytes()).unwrap_or(AckCode::AR);
         Self::sent(feed, bytes, envelope, receive, send, sent, Reply::of(code, ack))
     }
@@ -187,7 +196,7 @@ impl<'a> Exchange<'a> {
         envelope: &Envelope<'_>,
         receive: SpanHandle,
         send: SpanHandle,
-        sent: Option<Result<Delivery, CodecError>>,
+        sent: Option<Result<Delivery, PutError>>,
         reply: Reply,
     ) -> Self {
         let mut exchange = Self::new(feed, bytes, envelope, receive, reply);
@@ -298,6 +307,11 @@ impl<'a> Exchange<'a> {
             self.reply = Reply::of(AckCode::AR, ack);
         }
     }
+}
+
+/// What is kept of a message that no topic takes.
+fn head_of(message: &Bytes) -> Bytes {
+    message.slice(..message.len().min(HEAD_BYTES))
 }
 
 /// Why a record is not known to be stored.

@@ -6,11 +6,34 @@ use std::sync::{
 };
 
 use waybill_contracts::{
-    EventHeaders, MessageId, Namespace, Record, Timestamp, TopicName,
+    EventHeaders, MessageId, Namespace, ReasonCode, Record, Timestamp, TopicName,
     inbound::{InboundMessage, InboundRejected},
+    reason,
 };
+use waybill_delivery::Classify;
 use waybill_kafka::{Codec, CodecError, Delivery, Encoder, OutRecord, Probe, Producer, RegistryError};
 use waybill_telemetry::trace::TraceContext;
+
+/// Largest value: the topics take 16 MiB with key and headers. A body is compressed in it already.
+const MAX_VALUE: usize = 16 * 1024 * 1024 - 4096;
+
+/// Why a record was not sent on its way.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PutError {
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    #[error("the record is larger than its topic takes")]
+    TooLarge,
+}
+
+impl PutError {
+    pub(crate) fn reason(&self) -> ReasonCode {
+        match self {
+            Self::Codec(error) => error.reason(),
+            Self::TooLarge => reason::TOO_LARGE,
+        }
+    }
+}
 
 /// Writes to the two topics of the door.
 pub(crate) struct Store {
@@ -73,11 +96,11 @@ impl Store {
         message: &InboundMessage,
         key: [u8; 16],
         trace: TraceContext,
-    ) -> Option<Result<Delivery, CodecError>> {
+    ) -> Option<Result<Delivery, PutError>> {
         let schemas = self.schemas.get()?;
         let (id, feed, at) = (message.message_id, &message.feed, message.received_at);
         let headers = headers(InboundMessage::TOPIC, id, feed, at, trace);
-        Some(schemas.message.encode(message).map(|value| self.send(&self.messages, &key, &headers, value)))
+        Some(self.send(&self.messages, &key, &headers, schemas.message.encode(message)))
     }
 
     /// Sends a refusal on its way; `None` before the store is open.
@@ -85,16 +108,25 @@ impl Store {
         &self,
         rejected: &InboundRejected,
         trace: TraceContext,
-    ) -> Option<Result<Delivery, CodecError>> {
+    ) -> Option<Result<Delivery, PutError>> {
         let schemas = self.schemas.get()?;
         let (id, feed, at) = (rejected.message_id, &rejected.feed, rejected.received_at);
         let headers = headers(InboundRejected::TOPIC, id, feed, at, trace);
-        let value = schemas.rejected.encode(rejected);
-        Some(value.map(|value| self.send(&self.rejections, id.as_bytes(), &headers, value)))
+        Some(self.send(&self.rejections, id.as_bytes(), &headers, schemas.rejected.encode(rejected)))
     }
 
-    fn send(&self, topic: &TopicName, key: &[u8], headers: &EventHeaders, value: Vec<u8>) -> Delivery {
-        self.producer.send(vec![OutRecord::event(topic.clone(), key, headers, value)])
+    fn send(
+        &self,
+        topic: &TopicName,
+        key: &[u8],
+        headers: &EventHeaders,
+        value: Result<Vec<u8>, CodecError>,
+    ) -> Result<Delivery, PutError> {
+        let value = value?;
+        if value.len() > MAX_VALUE {
+            return Err(PutError::TooLarge);
+        }
+        Ok(self.producer.send(vec![OutRecord::event(topic.clone(), key, headers, value)]))
     }
 
     pub(crate) fn message_topic(&self) -> &str {

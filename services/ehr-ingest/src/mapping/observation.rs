@@ -32,8 +32,11 @@ pub(super) fn observations(obx: &Segment<'_>, reading: &Reading) -> Vec<Observat
     for value in values {
         match (value, observations.last_mut().and_then(|last| last.value_string.as_mut())) {
             (Found::Text(line), Some(text)) => {
-                let joined = format!("{}\n{line}", text.expose());
-                *text = Phi::new(joined);
+                // Grown in place: there may be millions of lines, and a copy for each would take hours.
+                let mut lines = std::mem::take(text).into_exposed();
+                lines.push('\n');
+                lines.push_str(&line);
+                *text = Phi::new(lines);
             }
             (value, _) => observations.push(value.put_into(frame.clone())),
         }

@@ -1,0 +1,77 @@
+//! How much a message may become.
+//!
+//! A message has 16 MiB at most, but events repeat parts of it: every value of an OBX has all of the OBX around it, every
+//! patient's result has the header. Without a bound a message of separators takes all memory there is, and because it
+//! is stored, again after each restart.
+
+use memchr::memchr_iter;
+use waybill_contracts::reason;
+use waybill_hl7v2::{Message, ack::ErrorCode, path};
+
+use super::Refusal;
+
+/// Messages up to this size are not looked at: even all repeated by all they stay small.
+const SMALL: usize = 16 * 1024;
+/// Segments and repetitions of fields. A report of 500 pages has some 25 000 lines.
+const MAX_PARTS: usize = 50_000;
+/// Bytes that events repeat.
+const MAX_REPEATED: usize = 64 * 1024 * 1024;
+
+/// Refuses a message whose events would be out of all proportion.
+pub(super) fn check(message: &Message<'_>) -> Result<(), Refusal> {
+    let raw = message.raw();
+    if raw.len() <= SMALL {
+        return Ok(());
+    }
+    let repetition = message.delimiters().repetition();
+    if message.segment_count() + memchr_iter(repetition, raw).count() > MAX_PARTS {
+        return Err(refusal("the message has more segments and repetitions than can be mapped"));
+    }
+    let observations = message.segments_named("OBX").map(|obx| {
+        let values = obx.field(5).raw();
+        (obx.raw().len() - values.len()) * memchr_iter(repetition, values).count()
+    });
+    let results = message.header().raw().len() * message.segments_named("PID").count();
+    if observations.sum::<usize>() + results > MAX_REPEATED {
+        return Err(refusal("the message repeats more than can be mapped"));
+    }
+    Ok(())
+}
+
+fn refusal(text: &'static str) -> Refusal {
+    Refusal { reason: reason::TOO_LARGE, code: ErrorCode::DataTypeError, location: path!("MSH"), text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(parts: &[&str]) -> Result<(), Refusal> {
+        check(&Message::parse(parts.concat().as_bytes()).unwrap())
+    }
+
+    const MSH: &str = "MSH|^~\\&|LIS|LAB|||20260101||ORU^R01|1|P|2.5\rPID|1||42^^^GH^MR\rOBR|1\r";
+
+    #[test]
+    fn large_reports_pass() {
+        let lines = "a line of a report as long as they are~".repeat(40_000);
+        assert_eq!(checked(&[MSH, "OBX|1|TX|R^Report^L||", &lines, "||||||F\r"]), Ok(()));
+        let document = "QUJD".repeat(3_000_000);
+        assert_eq!(checked(&[MSH, "OBX|1|ED|R^Report^L||^AP^PDF^Base64^", &document, "||||||F\r"]), Ok(()));
+        assert_eq!(checked(&[MSH, &"OBX|1|NM|A^B^C||1|mg|||||F\r".repeat(45_000)]), Ok(()));
+    }
+
+    #[test]
+    fn what_would_grow_without_bound_is_refused() {
+        let code = "x".repeat(2_000_000);
+        let many = "1~".repeat(1000);
+        for parts in [
+            &[MSH, &"OBX\r".repeat(1_000_000)][..],
+            &[MSH, "OBX|1|NM|A||", &"1~".repeat(1_000_000), "\r"],
+            &[MSH, "OBX|1|NM|", &code, "||", &many, "\r"],
+            &["MSH|^~\\&|", &code, "|LAB|||20260101||ORU^R01|1|P|2.5\r", &"PID|1||4\rOBR|1\r".repeat(1000)],
+        ] {
+            assert_eq!(checked(parts).unwrap_err().reason, reason::TOO_LARGE);
+        }
+    }
+}
