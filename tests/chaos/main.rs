@@ -29,7 +29,7 @@ use crate::{
     traffic::{History, PORTAL, REGISTRY, Traffic},
 };
 
-/// A round is eight interruptions of a few seconds each; the senders have enough for a machine busy with other things.
+/// A round is ten interruptions of a few seconds each; the senders have enough for a machine busy with other things.
 const LONGEST_ROUND: Duration = Duration::from_mins(4);
 /// Bound of what may still be done after the last message: deliveries are repeated, offsets re-read.
 const SETTLING: Duration = Duration::from_mins(3);
@@ -83,7 +83,8 @@ async fn install(stack: &Stack, receivers: &BTreeMap<&'static str, ReceiverHandl
     traffic::routing(receivers).into_iter().fold(builder, Builder::target).start().await
 }
 
-/// One round: SIGKILL to every victim in turn, a stop in good order of each service, SIGKILL to all at once.
+/// One round: SIGKILL to every victim in turn, a stop in good order of each service, a hang of those that have a second
+/// replica, SIGKILL to all at once.
 async fn interrupt(
     installation: &mut Installation,
     watch: &Watch<'_>,
@@ -98,6 +99,11 @@ async fn interrupt(
     watch.calm().await?;
     for unit in Unit::ALL {
         outages.push(watch.restart(unit.name(), installation.unit(unit)?).await?);
+        watch.calm().await?;
+    }
+    // Not ehr-ingest: its senders know one address only and wait for it.
+    for unit in [Unit::LabDistributor, Unit::ConfirmationTracker] {
+        outages.push(watch.freeze(installation, unit).await?);
         watch.calm().await?;
     }
     outages.push(watch.power_cut(installation).await?);

@@ -89,6 +89,30 @@ impl Watch<'_> {
         Ok(Outage { victim: "all of them at once", how: How::Killed, at, ready, flowing: begun.elapsed() })
     }
 
+    /// SIGSTOP of a process until a replica has taken its partitions over, then SIGCONT: it comes back in the belief that
+    /// they are still its own. The replica leaves in good order afterwards.
+    pub(crate) async fn freeze(&self, installation: &mut Installation, unit: Unit) -> Result<Outage> {
+        let (mut replica, _) = installation.start_replica(unit, &format!("{unit}-replica"))?;
+        replica.wait_ready(RECOVERY).await?;
+        let before = rebalances(&replica).await?;
+        let (at, begun) = (OffsetDateTime::now_utc(), Instant::now());
+        installation.unit(unit)?.freeze()?;
+        eventually(&format!("a replica of {unit} takes over"), RECOVERY, async || {
+            if rebalances(&replica).await? > before { Ok(()) } else { pending("no partitions were assigned") }
+        })
+        .await?;
+        let ready = begun.elapsed();
+        self.flows("a process that hangs").await?;
+        let flowing = begun.elapsed();
+        self.calm().await?;
+        installation.unit(unit)?.thaw()?;
+        self.calm().await?;
+        installation.unit(unit)?.wait_ready(RECOVERY).await?;
+        let exit = replica.terminate(STOP).await?;
+        ensure!(exit == Exit::Code(0), "the replica of {unit} ended with {exit:?}\n{}", replica.tail());
+        Ok(Outage { victim: unit.name(), how: How::Frozen, at, ready, flowing })
+    }
+
     /// Waits until something new was acknowledged to the sender and something new arrived at every receiver.
     async fn flows(&self, after: &str) -> Result<()> {
         let accepted = self.traffic.accepted();
@@ -120,6 +144,15 @@ impl Watch<'_> {
         })
         .await
     }
+}
+
+/// How often partitions were assigned to a process, over all its groups.
+async fn rebalances(process: &Process) -> Result<f64> {
+    let metrics = process.metrics().await?;
+    let assigned = metrics
+        .lines()
+        .filter(|line| line.starts_with("waybill_rebalances_total") && line.contains("kind=\"assigned\""));
+    Ok(assigned.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
 }
 
 /// A command of the local stack's script.

@@ -13,6 +13,8 @@ pub(crate) enum How {
     Killed,
     /// SIGTERM, exit code 0.
     Stopped,
+    /// SIGSTOP until a replica has taken over, then SIGCONT.
+    Frozen,
 }
 
 /// One interruption.
@@ -66,7 +68,11 @@ pub(crate) fn table(
         let pause = |times: &[OffsetDateTime]| {
             spread(&|outage| longest_pause(times, outage.at, outage.at + outage.flowing))
         };
-        let signal = if how == How::Killed { "KILL" } else { "TERM" };
+        let signal = match how {
+            How::Killed => "KILL",
+            How::Stopped => "TERM",
+            How::Frozen => "STOP",
+        };
         let _ = writeln!(
             text,
             "  {:<26}{:>6}  {:>17}  {:>17}  {:>17}  {:>17}",
