@@ -14,6 +14,7 @@ NK1|1|Testpatient^Imogen^K|SPO^Spouse^HL70063|14 Sample Lane^Apt 3^Springfield^I
 PV1|1|I|4WEST^412^B^BENCH^^^^^Medical ward|E|||1093817465^Oduya^Helena^^^Dr^MD^^NPI|1457382910^Brandvold^Lars^^^Dr^MD^^NPI||MED|||1|7|||1457382910^Brandvold^Lars^^^Dr^MD^^NPI|INP|VN{mrn}^^^BENCH^VN|||||||||||||||||||||||||20261102055500+0000\r\
 PV2|||^Chest pain, unspecified|||||20261102|20261106|4|Observation on telemetry\r\
 AL1|1|DA^Drug allergy^HL70127|70618^Penicillin^RXNORM|MO^Moderate^HL70128|Rash\r\
+GT1|1||Testpatient^Quentin^R||14 Sample Lane^Apt 3^Springfield^IL^62701^USA\r\
 DG1|1||R07.9^Chest pain, unspecified^I10|Chest pain, unspecified|20261102055500|A\r\
 IN1|1|PPO1^Preferred provider plan|60054|Example Health Plan|PO Box 14079^^Lexington^KY^40512^USA||^WPN^PH^^1^800^5550110|GRP88213|Example Manufacturing|||20260101|20261231||PPO|Testpatient^Quentin^R|SEL^Self^HL70063|19580317|14 Sample Lane^Apt 3^Springfield^IL^62701^USA|||1|||||||||||||W{mrn}\r";
 
@@ -44,7 +45,7 @@ impl Template {
         Self::new(ADT)
     }
 
-    /// A result with six observations, 1.4 kB.
+    /// A result with six observations, 1.1 kB.
     pub(crate) fn oru() -> Self {
         Self::new(ORU)
     }
@@ -92,4 +93,25 @@ pub(crate) struct Stamped<'a> {
     pub(crate) frame: &'a [u8],
     /// MSH-10.
     pub(crate) id: &'a [u8],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Template;
+
+    #[test]
+    fn stamps_change_every_place_and_nothing_else() {
+        for mut template in [Template::adt(), Template::oru()] {
+            let blank = template.stamp(0, 0).frame.to_vec();
+            let stamped = template.stamp(42, 7);
+            assert_eq!(stamped.id, b"000000000042");
+            let text = String::from_utf8(stamped.frame.to_vec()).unwrap();
+            assert_eq!(text.split('|').nth(9), Some("000000000042"));
+            assert!(text.contains("|000000000007^^^BENCH^MR|"), "PID-3");
+            assert!(!text.contains('{'), "every place was found");
+            let restored = text.replace("000000000042", super::BLANK).replace("000000000007", super::BLANK);
+            assert_eq!(restored.as_bytes(), blank);
+            assert!((1100..1600).contains(&template.message_bytes()), "{}", template.message_bytes());
+        }
+    }
 }
