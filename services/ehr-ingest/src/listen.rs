@@ -3,10 +3,15 @@
 mod connection;
 mod exchange;
 mod feed;
+mod quiet;
 mod recent;
 mod store;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use tokio::{
@@ -62,7 +67,9 @@ impl Listener {
                     }
                     Err(_) => {
                         self.feed.meters.refused_connections.increment(1);
-                        tracing::warn!(feed = self.feed.feed.name, %peer, "too many connections; closed one");
+                        if let Some(unsaid) = self.feed.quiet.refused_connection.say(Instant::now()) {
+                            tracing::warn!(feed = self.feed.feed.name, %peer, unsaid, "too many connections; closed one");
+                        }
                     }
                 },
                 Err(error) => {

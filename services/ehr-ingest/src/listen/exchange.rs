@@ -287,10 +287,12 @@ impl<'a> Exchange<'a> {
 
     /// AR with 207: not stored, to be sent again.
     fn fall_back(&mut self, code: ReasonCode, why: &str, envelope: &Envelope<'_>) {
-        tracing::warn!(
-            feed = self.feed.feed.name, message_id = %envelope.id(), code = %code, why,
-            "a message could not be stored; its sender was told to repeat it"
-        );
+        if let Some(unsaid) = self.feed.quiet.not_stored.say(Instant::now()) {
+            tracing::warn!(
+                feed = self.feed.feed.name, message_id = %envelope.id(), code = %code, why, unsaid,
+                "a message could not be stored; its sender was told to repeat it"
+            );
+        }
         self.receive.set_error(code.as_str());
         self.delivery = None;
         // A frame that was no message is owed no answer.

@@ -1,10 +1,15 @@
 //! A feed with its listener's state.
 
+use std::time::Instant;
+
 use parking_lot::Mutex;
 use waybill_hl7v2::{ack::AckCode, mllp::Inbound};
 use waybill_telemetry::metrics::{self, Counter, Gauge, Histogram, Label, Metric};
 
-use super::recent::{Recent, Slots};
+use super::{
+    quiet::Quiet,
+    recent::{Recent, Slots},
+};
 use crate::{config::FeedConfig, feed::Feed};
 
 /// A feed that is listened to.
@@ -14,6 +19,15 @@ pub(crate) struct OpenFeed {
     pub(crate) slots: Slots,
     pub(crate) recent: Mutex<Recent>,
     pub(crate) meters: Meters,
+    pub(crate) quiet: Lines,
+}
+
+/// Lines that come as often as senders like.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    pub(crate) malformed: Quiet,
+    pub(crate) refused_connection: Quiet,
+    pub(crate) not_stored: Quiet,
 }
 
 /// Handles of the feed's series: looked up once.
@@ -44,14 +58,16 @@ impl OpenFeed {
             unanswered: metrics::counter(Metric::MessagesReceived, &[name, Label::Ack("none")]),
         };
         let recent = Mutex::new(Recent::new(settings.remember));
-        Self { feed, settings, slots: Slots::default(), recent, meters }
+        Self { feed, settings, slots: Slots::default(), recent, meters, quiet: Lines::default() }
     }
 
     /// Counts a frame that is none, and says so without its content.
     pub(crate) fn malformed(&self, item: &Inbound) {
         let (kind, bytes) = (item.kind(), item.wire_len());
         metrics::count(Metric::FramesMalformed, 1, &[Label::Feed(&self.feed.name), Label::Reason(kind)]);
-        tracing::warn!(feed = self.feed.name, kind, bytes, "bytes that are no MLLP frame");
+        if let Some(unsaid) = self.quiet.malformed.say(Instant::now()) {
+            tracing::warn!(feed = self.feed.name, kind, bytes, unsaid, "bytes that are no MLLP frame");
+        }
     }
 }
 
