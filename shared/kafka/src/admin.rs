@@ -40,7 +40,10 @@ pub enum TopicProblem {
 }
 
 /// Checks that topics exist with the right number of partitions.
-pub async fn check_topics(config: &KafkaConfig, expected: &[(TopicName, i32)]) -> Result<(), Vec<TopicProblem>> {
+pub async fn check_topics(
+    config: &KafkaConfig,
+    expected: &[(TopicName, i32)],
+) -> Result<(), Vec<TopicProblem>> {
     let all_unknown = |what: String| expected.iter().map(|(topic, _)| unknown(topic, &what)).collect();
     let client: Result<AdminClient<DefaultClientContext>, _> = config.client().create();
     let client = client.map_err(|error| all_unknown(error.to_string()))?;
@@ -59,7 +62,11 @@ fn unknown(topic: &TopicName, what: &str) -> TopicProblem {
     TopicProblem::Unknown { topic: topic.clone(), what: what.to_owned() }
 }
 
-fn check(client: &AdminClient<DefaultClientContext>, topic: &TopicName, expected: i32) -> Option<TopicProblem> {
+fn check(
+    client: &AdminClient<DefaultClientContext>,
+    topic: &TopicName,
+    expected: i32,
+) -> Option<TopicProblem> {
     let metadata = match client.inner().fetch_metadata(Some(topic.as_str()), TIMEOUT) {
         Ok(metadata) => metadata,
         Err(error) => return Some(unknown(topic, &error.to_string())),
@@ -67,8 +74,12 @@ fn check(client: &AdminClient<DefaultClientContext>, topic: &TopicName, expected
     let found = metadata.topics().first()?;
     match found.error() {
         None if found.partitions().len() == expected as usize => None,
-        None => Some(TopicProblem::Partitions { topic: topic.clone(), found: found.partitions().len(), expected }),
-        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Some(TopicProblem::Missing(topic.clone())),
+        None => {
+            Some(TopicProblem::Partitions { topic: topic.clone(), found: found.partitions().len(), expected })
+        }
+        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => {
+            Some(TopicProblem::Missing(topic.clone()))
+        }
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) => {
             Some(TopicProblem::NotAuthorized(topic.clone()))
         }
@@ -77,12 +88,19 @@ fn check(client: &AdminClient<DefaultClientContext>, topic: &TopicName, expected
 }
 
 /// Creates topics with the broker's settings; one that exists is left as it is. Gives the names of those created.
-pub async fn create_topics(config: &KafkaConfig, topics: &[(TopicName, i32)]) -> Result<Vec<TopicName>, KafkaError> {
+pub async fn create_topics(
+    config: &KafkaConfig,
+    topics: &[(TopicName, i32)],
+) -> Result<Vec<TopicName>, KafkaError> {
     let cluster = Cluster::new(config)?;
     let mut created = Vec::new();
     for (name, partitions) in topics {
-        let plan =
-            TopicPlan { name: name.clone(), partitions: *partitions, replication: None, config: BTreeMap::new() };
+        let plan = TopicPlan {
+            name: name.clone(),
+            partitions: *partitions,
+            replication: None,
+            config: BTreeMap::new(),
+        };
         if cluster.create(&plan).await? {
             created.push(plan.name);
         }

@@ -7,7 +7,9 @@ use std::{
 };
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
+    },
     client::DefaultClientContext,
     types::RDKafkaErrorCode as Code,
 };
@@ -65,7 +67,8 @@ impl Cluster {
             .map_err(|_| KafkaError::Thread("metadata"))?
             .map_err(|error| KafkaError::of(&error))?;
         let topics = metadata.topics().iter().map(|topic| {
-            let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+            let replicas =
+                topic.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
             let state = TopicState {
                 partitions: topic.partitions().len() as i32,
                 replication: replicas as i32,
@@ -85,8 +88,11 @@ impl Cluster {
             return Ok(found);
         }
         let resources: Vec<_> = found.keys().map(|name| ResourceSpecifier::Topic(name.as_str())).collect();
-        let answers =
-            self.admin.describe_configs(&resources, &options()).await.map_err(|error| KafkaError::of(&error))?;
+        let answers = self
+            .admin
+            .describe_configs(&resources, &options())
+            .await
+            .map_err(|error| KafkaError::of(&error))?;
         for (answer, state) in answers.into_iter().zip(found.values_mut()) {
             let resource = answer.map_err(|code| refused("a topic's settings cannot be read", code))?;
             for entry in resource.entries {
@@ -104,7 +110,8 @@ impl Cluster {
         let replication = TopicReplication::Fixed(spec.replication.unwrap_or(-1));
         let topic = NewTopic::new(spec.name.as_str(), spec.partitions, replication);
         let topic = spec.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
-        let answers = self.admin.create_topics([&topic], &options()).await.map_err(|error| KafkaError::of(&error))?;
+        let answers =
+            self.admin.create_topics([&topic], &options()).await.map_err(|error| KafkaError::of(&error))?;
         match answers.into_iter().next() {
             Some(Err((_, Code::TopicAlreadyExists))) => Ok(false),
             Some(Err((name, code))) => Err(refused(&format!("{name} cannot be created"), code)),
@@ -123,10 +130,12 @@ impl Cluster {
         let kept = state.overrides.iter().filter(|key| !changes.contains_key(key.as_str()));
         let kept = kept.filter_map(|key| Some((key.as_str(), state.config.get(key)?.as_str())));
         let all = kept.chain(changes.iter().map(|(key, value)| (*key, value.as_str())));
-        let request = all.fold(AlterConfig::new(ResourceSpecifier::Topic(name.as_str())), |request, (key, value)| {
-            request.set(key, value)
-        });
-        let answers = self.admin.alter_configs([&request], &options()).await.map_err(|error| KafkaError::of(&error))?;
+        let request = all
+            .fold(AlterConfig::new(ResourceSpecifier::Topic(name.as_str())), |request, (key, value)| {
+                request.set(key, value)
+            });
+        let answers =
+            self.admin.alter_configs([&request], &options()).await.map_err(|error| KafkaError::of(&error))?;
         match answers.into_iter().next() {
             Some(Err((_, code))) => Err(refused(&format!("{name} cannot be changed"), code)),
             _ => Ok(()),
@@ -136,7 +145,8 @@ impl Cluster {
     /// Deletes topics with their records; those that are not there count as deleted.
     pub async fn delete(&self, names: &[TopicName]) -> Result<(), KafkaError> {
         let names: Vec<_> = names.iter().map(TopicName::as_str).collect();
-        let answers = self.admin.delete_topics(&names, &options()).await.map_err(|error| KafkaError::of(&error))?;
+        let answers =
+            self.admin.delete_topics(&names, &options()).await.map_err(|error| KafkaError::of(&error))?;
         for answer in answers {
             match answer {
                 Ok(_) | Err((_, Code::UnknownTopic | Code::UnknownTopicOrPartition)) => {}

@@ -12,10 +12,7 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 use waybill_contracts::{Record, TopicName, avro};
 
-use crate::{
-    CodecError, Registry, RegistryError, SchemaId,
-    registry::Missing,
-};
+use crate::{CodecError, Registry, RegistryError, SchemaId, registry::Missing};
 
 /// A failed look-up is told to others this long, so that a hundred lanes do not ask a registry that is down a hundred times.
 const FAILURE_HOLDS: Duration = Duration::from_millis(250);
@@ -64,7 +61,8 @@ impl Codec {
         let writer = self.schema(id).await?;
         let (found, expected) = (writer.name(), T::schema().name());
         if found != expected {
-            let text = |name: Option<&apache_avro::schema::Name>| name.map(ToString::to_string).unwrap_or_default();
+            let text =
+                |name: Option<&apache_avro::schema::Name>| name.map(ToString::to_string).unwrap_or_default();
             return Err(CodecError::OtherRecord { found: text(found), expected: text(expected) });
         }
         Ok(avro::decode(writer, datum)?)

@@ -130,7 +130,12 @@ impl KafkaConfig {
     }
 
     /// A producer that neither loses nor repeats nor reorders within its own life.
-    pub(crate) fn producer(&self, linger: Duration, delivery_timeout: Duration, max_in_flight: usize) -> ClientConfig {
+    pub(crate) fn producer(
+        &self,
+        linger: Duration,
+        delivery_timeout: Duration,
+        max_in_flight: usize,
+    ) -> ClientConfig {
         let mut config = self.client();
         config
             .set("enable.idempotence", "true")
@@ -158,7 +163,10 @@ impl KafkaConfig {
             .set("group.protocol", "classic")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
-            .set("heartbeat.interval.ms", (self.session_timeout.as_millis() / 10).clamp(100, 3000).to_string())
+            .set(
+                "heartbeat.interval.ms",
+                (self.session_timeout.as_millis() / 10).clamp(100, 3000).to_string(),
+            )
             // The poll thread never processes.
             .set("max.poll.interval.ms", self.session_timeout.as_millis().max(120_000).to_string())
             .set("enable.auto.commit", "true")

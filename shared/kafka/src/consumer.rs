@@ -5,6 +5,9 @@
 
 mod context;
 mod poll;
+mod repeat;
+
+pub(crate) use repeat::{LastRead, Order};
 
 use std::{
     sync::{

@@ -122,13 +122,24 @@ fn time(record: &InRecord, header: &'static str) -> Result<Timestamp, HeaderErro
 }
 
 /// The dead letter of a record.
-pub(crate) fn dead_letter<'a>(topic: &'a str, record: &'a InRecord, headers: &DeadLetterHeaders) -> RawRecord<'a> {
+pub(crate) fn dead_letter<'a>(
+    topic: &'a str,
+    record: &'a InRecord,
+    headers: &DeadLetterHeaders,
+) -> RawRecord<'a> {
     let kept = record.raw_headers().filter(|header| !header.key.starts_with(name::PREFIX));
     let kept = kept.fold(OwnedHeaders::new(), OwnedHeaders::insert);
-    let all = headers.to_pairs().iter().fold(kept, |all, (name, value)| {
-        all.insert(Header { key: name, value: Some(value.as_bytes()) })
-    });
-    RawRecord { topic, partition: Some(record.partition), key: record.key(), value: record.value(), headers: all }
+    let all = headers
+        .to_pairs()
+        .iter()
+        .fold(kept, |all, (name, value)| all.insert(Header { key: name, value: Some(value.as_bytes()) }));
+    RawRecord {
+        topic,
+        partition: Some(record.partition),
+        key: record.key(),
+        value: record.value(),
+        headers: all,
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +168,8 @@ mod tests {
 
     fn record() -> InRecord {
         let at = TopicPartition::new("replay", 1);
-        InRecord::new(&at, 9, Timestamp::from_millis(0), b"\xff\x00key", b"\x00\x01").with_header("ce_id", b"\xfe")
+        InRecord::new(&at, 9, Timestamp::from_millis(0), b"\xff\x00key", b"\x00\x01")
+            .with_header("ce_id", b"\xfe")
     }
 
     /// What the broker would hand back.
@@ -182,9 +194,18 @@ mod tests {
     #[test]
     fn a_replayed_record_keeps_its_origin() {
         let replayed = back(&dead_letter("t.dlq.g", &record(), &headers()));
-        let again = DeadLetterHeaders { topic: "t.replay.g".into(), partition: 1, offset: 1, attempts: 7, ..headers() };
+        let again = DeadLetterHeaders {
+            topic: "t.replay.g".into(),
+            partition: 1,
+            offset: 1,
+            attempts: 7,
+            ..headers()
+        };
         let kept = again.keeping_origin(&replayed);
-        assert_eq!((kept.topic.as_str(), kept.offset, kept.attempts, kept.replay_count), ("lab.result.v1", 4711, 7, 2));
+        assert_eq!(
+            (kept.topic.as_str(), kept.offset, kept.attempts, kept.replay_count),
+            ("lab.result.v1", 4711, 7, 2)
+        );
         let letter = dead_letter("t.dlq.g", &replayed, &kept);
         assert_eq!(letter.headers.iter().filter(|header| header.key == name::TOPIC).count(), 1);
     }

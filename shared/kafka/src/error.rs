@@ -113,9 +113,10 @@ impl Classify for ProduceError {
 /// What a client's error code means for a record: whatever is not known to be anything else may pass by itself.
 pub(crate) fn class_of(code: Code) -> ErrorClass {
     match code {
-        Code::MessageSizeTooLarge | Code::InvalidMessageSize | Code::InvalidRecord | Code::InvalidTimestamp => {
-            ErrorClass::Data
-        }
+        Code::MessageSizeTooLarge
+        | Code::InvalidMessageSize
+        | Code::InvalidRecord
+        | Code::InvalidTimestamp => ErrorClass::Data,
         Code::UnknownTopic
         | Code::UnknownTopicOrPartition
         | Code::UnknownPartition

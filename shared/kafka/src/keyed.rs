@@ -59,7 +59,8 @@ pub async fn run_keyed<H: KeyedHandler>(
         tasks.spawn(Lane::new(index, shared.clone()).run(receiver));
         sender
     });
-    let member = Arc::new(KeyedMember::new(lanes.collect(), gate, &shared.options, shared.rebalanced.clone()));
+    let member =
+        Arc::new(KeyedMember::new(lanes.collect(), gate, &shared.options, shared.rebalanced.clone()));
 
     let polling = consumer::run(config, settings, member.clone(), health, shutdown);
     tokio::select! {
@@ -84,8 +85,15 @@ struct Shared<H> {
 }
 
 impl<H> Shared<H> {
-    fn new(handler: Arc<H>, producer: Producer, options: KeyedOptions, namespace: Namespace, health: Arc<Health>) -> Self {
-        let handled = |outcome| counter(Metric::Handled, &[Label::Group(&options.group), Label::Outcome(outcome)]);
+    fn new(
+        handler: Arc<H>,
+        producer: Producer,
+        options: KeyedOptions,
+        namespace: Namespace,
+        health: Arc<Health>,
+    ) -> Self {
+        let handled =
+            |outcome| counter(Metric::Handled, &[Label::Group(&options.group), Label::Outcome(outcome)]);
         let (handled, set_aside, abandoned) = (handled("ok"), handled("dead-lettered"), handled("abandoned"));
         let rebalanced = Arc::new(tokio::sync::Notify::new());
         Self { handler, producer, options, namespace, health, rebalanced, handled, set_aside, abandoned }

@@ -24,16 +24,21 @@ pub struct OutRecord {
 impl OutRecord {
     /// An event with its headers.
     pub fn event(topic: TopicName, key: impl Into<Vec<u8>>, headers: &EventHeaders, value: Vec<u8>) -> Self {
-        let headers =
-            headers.to_pairs().into_iter().map(|(name, value)| (Cow::Borrowed(name), value.into_bytes())).collect();
+        let headers = headers
+            .to_pairs()
+            .into_iter()
+            .map(|(name, value)| (Cow::Borrowed(name), value.into_bytes()))
+            .collect();
         Self { topic, key: key.into(), headers, value, partition: None }
     }
 
     pub(crate) fn raw(&self) -> RawRecord<'_> {
-        let headers = self.headers.iter().fold(
-            OwnedHeaders::new_with_capacity(self.headers.len()),
-            |headers, (name, value)| headers.insert(Header { key: name, value: Some(value) }),
-        );
+        let headers = self
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new_with_capacity(self.headers.len()), |headers, (name, value)| {
+                headers.insert(Header { key: name, value: Some(value) })
+            });
         RawRecord {
             topic: self.topic.as_str(),
             partition: self.partition,

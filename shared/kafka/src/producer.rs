@@ -62,7 +62,11 @@ pub struct ProducerOptions {
 
 impl Default for ProducerOptions {
     fn default() -> Self {
-        Self { linger: Duration::from_millis(5), delivery_timeout: Duration::from_secs(30), max_in_flight: 10_000 }
+        Self {
+            linger: Duration::from_millis(5),
+            delivery_timeout: Duration::from_secs(30),
+            max_in_flight: 10_000,
+        }
     }
 }
 
@@ -94,7 +98,11 @@ impl Producer {
     /// Starts the client, its thread and the task that wakes waiters; needs a tokio runtime around it.
     ///
     /// It returns before a broker has answered; `probe` tells when one has.
-    pub fn start(config: &KafkaConfig, options: ProducerOptions, probe: Arc<dyn Probe>) -> Result<Self, KafkaError> {
+    pub fn start(
+        config: &KafkaConfig,
+        options: ProducerOptions,
+        probe: Arc<dyn Probe>,
+    ) -> Result<Self, KafkaError> {
         config.namespace()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| KafkaError::NoRuntime)?;
         let client_config = config.producer(options.linger, options.delivery_timeout, options.max_in_flight);
@@ -126,7 +134,11 @@ impl Producer {
         self.send_raw(records.len(), records.iter().map(OutRecord::raw))
     }
 
-    pub(crate) fn send_raw<'a>(&self, total: usize, records: impl Iterator<Item = RawRecord<'a>>) -> Delivery {
+    pub(crate) fn send_raw<'a>(
+        &self,
+        total: usize,
+        records: impl Iterator<Item = RawRecord<'a>>,
+    ) -> Delivery {
         if total == 0 {
             return Delivery::settled(Ok(()));
         }

@@ -22,16 +22,24 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Every record of a topic up to its present end, in order within each partition. No group is joined.
 pub async fn read_all(config: &KafkaConfig, topic: &TopicName) -> Result<Vec<InRecord>, KafkaError> {
     let (config, topic) = (config.clone(), topic.clone());
-    tokio::task::spawn_blocking(move || read(&config, topic.as_str())).await.unwrap_or(Err(KafkaError::Thread("read")))
+    tokio::task::spawn_blocking(move || read(&config, topic.as_str()))
+        .await
+        .unwrap_or(Err(KafkaError::Thread("read")))
 }
 
 fn read(config: &KafkaConfig, topic: &str) -> Result<Vec<InRecord>, KafkaError> {
     let mut settings = config.fetcher();
     // Required by the client; no group is joined and nothing is committed under it.
-    settings.set("group.id", "waybill-read").set("enable.auto.commit", "false").set("enable.partition.eof", "false");
+    settings
+        .set("group.id", "waybill-read")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "false");
     let consumer: BaseConsumer = settings.create().map_err(|error| KafkaError::creation(&error))?;
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(|error| KafkaError::of(&error))?;
-    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id));
+    let partitions = metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id));
     let mut list = TopicPartitionList::new();
     let mut ends: HashMap<i32, i64> = HashMap::new();
     for partition in partitions {
@@ -39,7 +47,8 @@ fn read(config: &KafkaConfig, topic: &str) -> Result<Vec<InRecord>, KafkaError> 
             consumer.fetch_watermarks(topic, partition, TIMEOUT).map_err(|error| KafkaError::of(&error))?;
         if low < high {
             ends.insert(partition, high);
-            list.add_partition_offset(topic, partition, Offset::Offset(low)).map_err(|error| KafkaError::of(&error))?;
+            list.add_partition_offset(topic, partition, Offset::Offset(low))
+                .map_err(|error| KafkaError::of(&error))?;
         }
     }
     consumer.assign(&list).map_err(|error| KafkaError::of(&error))?;

@@ -114,7 +114,10 @@ impl Registry {
         let mut builder = SrSettings::new_builder(config.url.trim_end_matches('/').to_owned());
         builder.set_timeout(config.timeout.get()).no_proxy();
         if let Some(user) = &config.username {
-            builder.set_basic_authorization(user, config.password.as_ref().map(|secret| secret.expose().as_str()));
+            builder.set_basic_authorization(
+                user,
+                config.password.as_ref().map(|secret| secret.expose().as_str()),
+            );
         }
         let settings = builder.build().map_err(|error| RegistryError::Settings(error.error))?;
         Ok(Self { settings, http, config: config.clone() })
@@ -162,9 +165,14 @@ impl Registry {
     /// Sets the compatibility of the topic's subject (`FULL_TRANSITIVE`), or of the registry without a topic.
     ///
     /// Apicurio enforces nothing at registration until this was set.
-    pub async fn set_compatibility(&self, topic: Option<&TopicName>, level: &str) -> Result<(), RegistryError> {
+    pub async fn set_compatibility(
+        &self,
+        topic: Option<&TopicName>,
+        level: &str,
+    ) -> Result<(), RegistryError> {
         let (path, request) = self.config_request(Method::PUT, topic);
-        let answer = request.json(&serde_json::json!({ "compatibility": level })).send().await.map_err(no_answer)?;
+        let answer =
+            request.json(&serde_json::json!({ "compatibility": level })).send().await.map_err(no_answer)?;
         match answer.status() {
             status if status.is_success() => Ok(()),
             status => Err(Answer::from_status(status.as_u16(), 0)
@@ -260,7 +268,6 @@ fn subject(topic: &TopicName) -> String {
     format!("{topic}-value")
 }
 
-
 fn no_answer(error: reqwest::Error) -> RegistryError {
     RegistryError::Unavailable(error.without_url().to_string())
 }
@@ -270,7 +277,10 @@ fn found(
     absent: impl FnOnce() -> RegistryError,
 ) -> Result<SchemaId, RegistryError> {
     match answer {
-        Ok(raw) => raw.id.map(SchemaId).ok_or_else(|| RegistryError::Unavailable("an answer without an id".to_owned())),
+        Ok(raw) => raw
+            .id
+            .map(SchemaId)
+            .ok_or_else(|| RegistryError::Unavailable("an answer without an id".to_owned())),
         Err(answer) => Err(answer.error(absent)),
     }
 }
@@ -290,9 +300,13 @@ enum Answer {
 
 impl Answer {
     fn of(error: &SRCError) -> Self {
-        let code = error.source().and_then(|source| source.downcast_ref::<RawError>()).map_or(0, |raw| raw.error_code);
+        let code = error
+            .source()
+            .and_then(|source| source.downcast_ref::<RawError>())
+            .map_or(0, |raw| raw.error_code);
         // The status is only in the text: "HTTP request to schema registry failed with status 404 Not Found".
-        let status = error.error.rsplit_once("with status ").and_then(|(_, status)| status.get(..3)?.parse().ok());
+        let status =
+            error.error.rsplit_once("with status ").and_then(|(_, status)| status.get(..3)?.parse().ok());
         status.map_or_else(|| Self::Nothing(error.error.clone()), |status| Self::from_status(status, code))
     }
 

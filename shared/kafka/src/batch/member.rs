@@ -20,7 +20,7 @@ use waybill_telemetry::metrics::{Counter, Gauge, Label, Metric, counter, gauge_h
 use super::ends::{self, Progress};
 use crate::{
     Batch, BatchOptions, InRecord, Position, TopicPartition,
-    consumer::{Member, REVOKE_DRAIN, Start},
+    consumer::{LastRead, Member, Order, REVOKE_DRAIN, Start},
     partitions::Partitions,
     probe::Health,
 };
@@ -41,6 +41,7 @@ pub(super) struct Owned {
     at: TopicPartition,
     gone: AtomicBool,
     state: Mutex<State>,
+    last: LastRead,
     consumed: Counter,
 }
 
@@ -49,8 +50,8 @@ struct State {
     stored: Option<i64>,
     /// Moved since it was last told to Kafka.
     moved: bool,
-    /// Offset behind the last record that was read in this assignment.
-    read: Option<i64>,
+    /// Records below turned out to be applied already.
+    skip_below: Option<i64>,
     progress: Progress,
 }
 
@@ -59,19 +60,19 @@ impl Owned {
         self.gone.load(Ordering::Acquire)
     }
 
-    /// Whether a record that was read is new. What the client repeats within an assignment is left out.
-    fn accepts(&self, offset: i64) -> bool {
-        let mut state = self.state.lock();
-        if let Some(read) = state.read.filter(|read| offset < *read) {
-            tracing::warn!(partition = %self.at, offset, read, "a record that was read or applied before is left out");
-            return false;
+    /// Whether a record that was read is to be applied.
+    fn accepts(&self, offset: i64, timestamp: Timestamp) -> bool {
+        let order = self.last.read(offset, timestamp);
+        let state = self.state.lock();
+        match order {
+            Order::Repeat => return false,
+            Order::Back => {
+                tracing::error!(partition = %self.at, offset, "the partition went back; it is read again");
+            }
+            Order::Next => {}
         }
-        if let Some(stored) = state.stored.filter(|stored| state.read.is_none() && offset < *stored) {
-            // The partition does not reach as far as the state does: the topic was made anew, or lost its end.
-            tracing::error!(partition = %self.at, offset, stored, "the partition begins before what is stored");
-        }
-        state.read = Some(offset + 1);
-        true
+        // Applied by an earlier owner whose transaction ended after we were told where to begin.
+        state.skip_below.is_none_or(|below| offset >= below)
     }
 }
 
@@ -192,14 +193,15 @@ impl BatchMember {
                 state.stored = *offset;
                 state.moved = true;
                 // What is still on its way to us lies below as well, perhaps.
-                state.read = state.read.max(*offset);
+                state.skip_below = *offset;
                 state.progress.skip_to(*offset);
             } else if *offset < state.stored {
                 // Applying what we have would leave a gap, so the batch goes on failing until the partition is assigned anew.
                 tracing::error!(partition = %at, stored = ?offset, known = ?state.stored, "the state went back");
             }
         }
-        let is_new = |item: &Item| item.owned.state.lock().stored.is_none_or(|stored| item.record.offset >= stored);
+        let is_new =
+            |item: &Item| item.owned.state.lock().stored.is_none_or(|stored| item.record.offset >= stored);
         pending.retain(is_new);
         let mut queue = self.queue.lock();
         queue.items.retain(is_new);
@@ -246,8 +248,15 @@ impl Member for BatchMember {
         for at in partitions {
             let stored = offsets.iter().find(|(of, _)| of == at).and_then(|(_, stored)| *stored);
             let consumed = counter(Metric::Consumed, &[Label::Topic(&at.topic), Label::Group(&self.group)]);
-            let state = State { stored, moved: false, read: None, progress: Progress::starting(stored) };
-            let owned = Owned { at: at.clone(), gone: AtomicBool::new(false), state: Mutex::new(state), consumed };
+            let state =
+                State { stored, moved: false, skip_below: None, progress: Progress::starting(stored) };
+            let owned = Owned {
+                at: at.clone(),
+                gone: AtomicBool::new(false),
+                state: Mutex::new(state),
+                last: LastRead::default(),
+                consumed,
+            };
             self.owned.lock().insert(at, Arc::new(owned));
             starts.push((at.clone(), stored));
         }
@@ -270,7 +279,9 @@ impl Member for BatchMember {
         queue.bytes = queue.items.iter().map(|item| item.record.size()).sum();
         drop(queue);
         let asked: Vec<_> = going.iter().map(|owned| owned.at.clone()).collect();
-        if self.ask(|reply| Ask::Revoked { partitions: asked, reply }, Some(REVOKE_DRAIN)).is_none() && !self.shutdown.is_cancelled() {
+        if self.ask(|reply| Ask::Revoked { partitions: asked, reply }, Some(REVOKE_DRAIN)).is_none()
+            && !self.shutdown.is_cancelled()
+        {
             tracing::warn!("a batch was still running when its partitions were handed over");
         }
         let stored = |owned: Arc<Owned>| Some((owned.at.clone(), owned.state.lock().stored?));
@@ -286,11 +297,11 @@ impl Member for BatchMember {
     fn take(&self, message: &BorrowedMessage<'_>) {
         let owned = self.owned.lock();
         let Some(owned) = owned.get(message.topic(), message.partition()).cloned() else { return };
-        if !owned.accepts(message.offset()) {
+        let record = InRecord::of(owned.at.topic.clone(), message);
+        if !owned.accepts(record.offset, record.timestamp) {
             return;
         }
         owned.consumed.increment(1);
-        let record = InRecord::of(owned.at.topic.clone(), message);
         let mut queue = self.queue.lock();
         queue.bytes += record.size();
         queue.items.push_back(Item { owned, record, read: Instant::now() });

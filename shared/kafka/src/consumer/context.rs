@@ -100,7 +100,10 @@ impl<M: Member> Context<M> {
         if let Err(error) = consumer.store_offsets(&list) {
             return self.commit_failed(&error);
         }
-        list.elements().iter().filter_map(|element| element.error().err()).for_each(|error| self.commit_failed(&error));
+        list.elements()
+            .iter()
+            .filter_map(|element| element.error().err())
+            .for_each(|error| self.commit_failed(&error));
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> KafkaResult<()> {
@@ -139,7 +142,8 @@ impl<M: Member> Context<M> {
     /// A partition that comes back must not come back paused.
     fn forget(&self, consumer: &BaseConsumer<Self>, partitions: &[TopicPartition]) {
         let mut paused = self.paused.lock();
-        let ours: Vec<_> = partitions.iter().filter(|at| paused.remove(*at)).map(|at| (at.clone(), 0)).collect();
+        let ours: Vec<_> =
+            partitions.iter().filter(|at| paused.remove(*at)).map(|at| (at.clone(), 0)).collect();
         drop(paused);
         if !ours.is_empty()
             && let Err(error) = consumer.resume(&list(&ours))
@@ -147,7 +151,11 @@ impl<M: Member> Context<M> {
             tracing::debug!(%error, "resume before a hand-over");
         }
         for at in partitions {
-            gauge(Metric::ConsumerLag, 0.0, &[Label::Topic(&at.topic), Label::Partition(at.partition), Label::Group(&self.group)]);
+            gauge(
+                Metric::ConsumerLag,
+                0.0,
+                &[Label::Topic(&at.topic), Label::Partition(at.partition), Label::Group(&self.group)],
+            );
         }
     }
 }
@@ -185,7 +193,11 @@ impl<M: Member> ClientContext for Context<M> {
     fn stats(&self, statistics: Statistics) {
         for topic in statistics.topics.values() {
             for partition in topic.partitions.values().filter(|partition| partition.consumer_lag >= 0) {
-                let labels = [Label::Topic(&topic.topic), Label::Partition(partition.partition), Label::Group(&self.group)];
+                let labels = [
+                    Label::Topic(&topic.topic),
+                    Label::Partition(partition.partition),
+                    Label::Group(&self.group),
+                ];
                 gauge(Metric::ConsumerLag, partition.consumer_lag as f64, &labels);
             }
         }

@@ -58,7 +58,10 @@ impl<'a, M: Member> Poller<'a, M> {
         }
         self.context().member.drain();
         let begun = Instant::now();
-        while self.control.phase() == DRAIN && !self.context().member.is_idle() && begun.elapsed() < self.settings.drain {
+        while self.control.phase() == DRAIN
+            && !self.context().member.is_idle()
+            && begun.elapsed() < self.settings.drain
+        {
             // Nothing new is taken: records that still come are not tracked and stay for the next owner.
             self.pause(&self.assignment());
             if let Some(Err(error)) = self.client.poll(IDLE) {
@@ -136,7 +139,8 @@ impl<'a, M: Member> Poller<'a, M> {
             self.looked = Instant::now();
         }
         let due = now.duration_since(self.topics) >= TOPICS && self.context().health.has(&Trouble::Joining);
-        let asked = now.duration_since(self.topics) >= LOOK && self.context().look_at_topics.load(Ordering::Acquire);
+        let asked =
+            now.duration_since(self.topics) >= LOOK && self.context().look_at_topics.load(Ordering::Acquire);
         if (due || asked) && !self.context().health.has(&Trouble::Broker) {
             self.look_at_topics();
             self.topics = Instant::now();
@@ -207,7 +211,9 @@ impl<'a, M: Member> Poller<'a, M> {
         match error {
             ClientError::MessageConsumptionFatal(code) => return Err(KafkaError::Fatal(code.to_string())),
             ClientError::MessageConsumption(Code::PollExceeded) => {
-                tracing::warn!("the poll thread was held up too long; the partitions are lost and asked for again");
+                tracing::warn!(
+                    "the poll thread was held up too long; the partitions are lost and asked for again"
+                );
             }
             _ => tracing::debug!(%error, "poll"),
         }

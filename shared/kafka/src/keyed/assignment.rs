@@ -14,12 +14,13 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use waybill_telemetry::metrics::{Counter, Label, Metric, counter};
 
-use crate::{InRecord, TopicPartition, partitions::Partitions, watermark::Tracker};
+use crate::{InRecord, TopicPartition, consumer::LastRead, partitions::Partitions, watermark::Tracker};
 
 /// One assignment of one partition, from when it came until it went; a partition that comes back is another one.
 pub(super) struct Assignment {
     pub(super) at: TopicPartition,
     tracker: Mutex<Tracker>,
+    pub(super) last: LastRead,
     /// Records of it that exist anywhere in the loop.
     in_flight: AtomicUsize,
     /// It is being called back: wait for nothing any more.
@@ -35,6 +36,7 @@ impl Assignment {
         Self {
             at,
             tracker: Mutex::default(),
+            last: LastRead::default(),
             in_flight: AtomicUsize::new(0),
             draining: CancellationToken::new(),
             gone: CancellationToken::new(),
@@ -96,9 +98,13 @@ impl Assignments {
 
     /// Offsets that moved since the last call.
     pub(super) fn moved(&mut self) -> Vec<(TopicPartition, i64)> {
-        let now: Vec<_> =
-            self.iter().filter_map(|assignment| Some((assignment.at.clone(), assignment.committable()?))).collect();
-        now.into_iter().filter(|(at, offset)| self.given.insert(at.clone(), *offset) != Some(*offset)).collect()
+        let now: Vec<_> = self
+            .iter()
+            .filter_map(|assignment| Some((assignment.at.clone(), assignment.committable()?)))
+            .collect();
+        now.into_iter()
+            .filter(|(at, offset)| self.given.insert(at.clone(), *offset) != Some(*offset))
+            .collect()
     }
 }
 
@@ -135,7 +141,7 @@ pub(super) struct Work {
 impl Work {
     /// Tracks a record that was just read.
     pub(super) fn new(record: InRecord, assignment: &Arc<Assignment>, gate: &Arc<Gate>) -> Self {
-        // An offset that was seen before in this assignment is worked on again, and moves nothing.
+        // Where the partition went back, the record is worked on and moves nothing.
         assignment.tracker.lock().track(record.offset, Instant::now());
         assignment.in_flight.fetch_add(1, Ordering::AcqRel);
         assignment.consumed.increment(1);

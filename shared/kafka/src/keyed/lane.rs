@@ -1,12 +1,7 @@
 //! One lane: records in order, their outputs on the way behind them.
 
 use std::{
-    collections::VecDeque,
-    future::Future,
-    panic::AssertUnwindSafe,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
+    collections::VecDeque, future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -86,7 +81,9 @@ impl<H: KeyedHandler> Lane<H> {
         let mut first_failed_at = None;
         loop {
             attempts += 1;
-            let Some(result) = self.attempt(&work, attempts).await else { return self.give_up(&work.assignment) };
+            let Some(result) = self.attempt(&work, attempts).await else {
+                return self.give_up(&work.assignment);
+            };
             let error = match result {
                 Ok(outputs) => {
                     self.clear();
@@ -115,7 +112,8 @@ impl<H: KeyedHandler> Lane<H> {
         let shared = self.shared.clone();
         let gone = work.assignment.gone.clone();
         // The handler is only polled again after a panic if it is asked again from the start.
-        let running = AssertUnwindSafe(async { shared.handler.handle(&work.record, attempt).await }).catch_unwind();
+        let running =
+            AssertUnwindSafe(async { shared.handler.handle(&work.record, attempt).await }).catch_unwind();
         let mut running = pin!(running);
         loop {
             tokio::select! {
@@ -228,7 +226,11 @@ impl<H: KeyedHandler> Lane<H> {
         let record = &flight.work.record;
         tracing::warn!(topic = %record.topic, partition = record.partition, offset = record.offset, attempt, %error,
             "outputs are not acknowledged; they are sent again");
-        count(Metric::Retries, 1, &[Label::Target(&self.shared.options.group), Label::Class(error.class().as_str())]);
+        count(
+            Metric::Retries,
+            1,
+            &[Label::Target(&self.shared.options.group), Label::Class(error.class().as_str())],
+        );
         match error.class() {
             ErrorClass::Data if !flight.parcel.is_dead_letter() => {
                 // The broker will never take these outputs, so the record that made them cannot be done.
@@ -247,7 +249,11 @@ impl<H: KeyedHandler> Lane<H> {
         let record = &work.record;
         tracing::warn!(topic = %record.topic, partition = record.partition, offset = record.offset, attempts,
             class = error.class.as_str(), code = %error.reason, detail = error.detail, "a record will be tried again");
-        count(Metric::Retries, 1, &[Label::Target(&self.shared.options.group), Label::Class(error.class.as_str())]);
+        count(
+            Metric::Retries,
+            1,
+            &[Label::Target(&self.shared.options.group), Label::Class(error.class.as_str())],
+        );
         if error.class == ErrorClass::Configuration {
             self.shared.health.set(Trouble::Lane(self.index), error.to_string());
         }

@@ -20,7 +20,7 @@ use waybill_telemetry::metrics::{Gauge, Label, Metric, gauge_handle};
 use super::assignment::{Assignment, Assignments, Gate, Work};
 use crate::{
     InRecord, KeyedOptions, TopicPartition,
-    consumer::{Member, REVOKE_DRAIN, Start},
+    consumer::{Member, Order, REVOKE_DRAIN, Start},
 };
 
 /// The polling thread's end of the loop.
@@ -106,7 +106,10 @@ impl Member for KeyedMember {
         }
         self.rebalanced.notify_waiters();
         let begun = Instant::now();
-        while !lost && begun.elapsed() < REVOKE_DRAIN && going.iter().any(|assignment| assignment.in_flight() > 0) {
+        while !lost
+            && begun.elapsed() < REVOKE_DRAIN
+            && going.iter().any(|assignment| assignment.in_flight() > 0)
+        {
             thread::park_timeout(Duration::from_millis(10));
         }
         let mut offsets = Vec::new();
@@ -129,6 +132,13 @@ impl Member for KeyedMember {
         // Without an assignment the record is not ours any more.
         let Some(assignment) = assignments.get(message.topic(), message.partition()) else { return };
         let record = InRecord::of(assignment.at.topic.clone(), message);
+        match assignment.last.read(record.offset, record.timestamp) {
+            Order::Repeat => return,
+            Order::Back => {
+                tracing::error!(partition = %assignment.at, record.offset, "the partition went back; it is read again");
+            }
+            Order::Next => {}
+        }
         let lane = self.lane(&record);
         let work = Work::new(record, assignment, &self.gate);
         drop(assignments);

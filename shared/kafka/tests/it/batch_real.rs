@@ -7,7 +7,10 @@ use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use waybill_contracts::{Timestamp, TopicName, reason};
 use waybill_delivery::{Backoff, ErrorClass};
-use waybill_kafka::{Batch, BatchHandler, BatchOptions, HandlerError, KafkaConfig, KafkaError, TopicPartition, read_all, run_batch};
+use waybill_kafka::{
+    Batch, BatchHandler, BatchOptions, HandlerError, KafkaConfig, KafkaError, TopicPartition, read_all,
+    run_batch,
+};
 
 use crate::support::{PATIENCE, Shown, clean_up, create, number, numbered, producer, real, topic};
 
@@ -61,11 +64,19 @@ impl BatchHandler for Join {
         let mut table = self.table.lock();
         if table.failures > 0 {
             table.failures -= 1;
-            return Err(HandlerError::new(ErrorClass::Unavailable, reason::BROKER_UNAVAILABLE, "no database"));
+            return Err(HandlerError::new(
+                ErrorClass::Unavailable,
+                reason::BROKER_UNAVAILABLE,
+                "no database",
+            ));
         }
         if batch.positions.iter().any(|at| table.offsets.get(&at.partition).copied() != at.previous) {
             table.fenced += 1;
-            return Err(HandlerError::new(ErrorClass::Unavailable, reason::BROKER_UNAVAILABLE, "another owner"));
+            return Err(HandlerError::new(
+                ErrorClass::Unavailable,
+                reason::BROKER_UNAVAILABLE,
+                "another owner",
+            ));
         }
         for position in batch.positions {
             table.offsets.insert(position.partition, position.next);
@@ -78,7 +89,11 @@ impl BatchHandler for Join {
         drop(table);
         self.changed.notify_waiters();
         if lost {
-            return Err(HandlerError::new(ErrorClass::Unavailable, reason::BROKER_UNAVAILABLE, "connection lost"));
+            return Err(HandlerError::new(
+                ErrorClass::Unavailable,
+                reason::BROKER_UNAVAILABLE,
+                "connection lost",
+            ));
         }
         Ok(())
     }
@@ -184,7 +199,10 @@ async fn the_watermark_follows_the_clock_once_everything_is_read() {
     let stuck = join.table.lock().watermark.unwrap();
     assert!(stuck.since(before) < Duration::from_secs(1), "{stuck} is far behind {before}");
     join.table.lock().failures = 0;
-    join.wait_until(|table| table.counts.len() == 200 && table.watermark > Some(before.saturating_add(Duration::from_secs(2)))).await;
+    join.wait_until(|table| {
+        table.counts.len() == 200 && table.watermark > Some(before.saturating_add(Duration::from_secs(2)))
+    })
+    .await;
     running.shown.wait_for("ready").await;
     running.stop().await;
     clean_up(&config).await;

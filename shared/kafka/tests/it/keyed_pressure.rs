@@ -14,7 +14,8 @@ use waybill_delivery::ErrorClass;
 use waybill_kafka::{HandlerError, InRecord, KeyedHandler, KeyedOptions, OutRecord, read_all};
 
 use crate::support::{
-    Copy, Mock, PATIENCE, Running, check, clean_up, create, mock, number, numbered, producer, real, topic, wait_for_all,
+    Copy, Mock, PATIENCE, Running, check, clean_up, create, mock, number, numbered, producer, real, topic,
+    wait_for_all,
 };
 
 /// Copies, but holds or refuses records of the key `k0` until told otherwise.
@@ -47,7 +48,11 @@ impl KeyedHandler for Held {
         if self.all_keys || record.key() == Some(b"k0") {
             let now = *state.wait_for(|state| *state != State::Hold).await.unwrap();
             if now == State::Misconfigured {
-                return Err(HandlerError::new(ErrorClass::Configuration, reason::TARGET_UNKNOWN, "no such target"));
+                return Err(HandlerError::new(
+                    ErrorClass::Configuration,
+                    reason::TARGET_UNKNOWN,
+                    "no such target",
+                ));
             }
         }
         self.handled.fetch_add(1, Ordering::Relaxed);
@@ -99,7 +104,8 @@ async fn one_key_that_is_stuck_holds_its_partition_at_the_span_and_no_other() {
         source.send(numbered(&from, step * 100..(step + 1) * 100, 10)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
-    let partition_of = |records: &[InRecord], key: &[u8]| records.iter().find(|r| r.key() == Some(key)).unwrap().partition;
+    let partition_of =
+        |records: &[InRecord], key: &[u8]| records.iter().find(|r| r.key() == Some(key)).unwrap().partition;
     let sources = read_all(&config, &from).await.unwrap();
     let stuck = partition_of(&sources, b"k0");
     let free = sources.iter().filter(|record| record.partition != stuck).count();

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use waybill_delivery::ErrorClass;
 use waybill_kafka::{dead_letter::DeadLetterHeaders, read_all};
 
-use crate::support::{Copy, Running, check, clean_up, create, number, numbered, producer, real, topic, wait_for_all};
+use crate::support::{
+    Copy, Running, check, clean_up, create, number, numbered, producer, real, topic, wait_for_all,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handles_every_record_in_order_per_key_and_goes_on_where_it_stopped() {
@@ -42,11 +44,17 @@ async fn dead_letters_keep_the_record_and_tell_why_and_the_rest_goes_on() {
 
     let codes: Vec<_> = records
         .iter()
-        .filter_map(|record| Some((number(record), String::from_utf8_lossy(record.header("code")?).into_owned())))
+        .filter_map(|record| {
+            Some((number(record), String::from_utf8_lossy(record.header("code")?).into_owned()))
+        })
         .collect();
     let mut sorted = codes.clone();
     sorted.sort();
-    assert_eq!(sorted, [(5, "KAF-0003".to_owned()), (7, "KAF-0002".to_owned())], "the handler's own records came too");
+    assert_eq!(
+        sorted,
+        [(5, "KAF-0003".to_owned()), (7, "KAF-0002".to_owned())],
+        "the handler's own records came too"
+    );
 
     let sources = read_all(&config, &from).await.unwrap();
     let mut letters = read_all(&config, &letters).await.unwrap();
@@ -55,10 +63,19 @@ async fn dead_letters_keep_the_record_and_tell_why_and_the_rest_goes_on() {
     for (letter, class) in letters.iter().zip([ErrorClass::Data, ErrorClass::Defect]) {
         let headers = DeadLetterHeaders::read(letter).unwrap();
         let source = sources.iter().find(|source| number(source) == number(letter)).unwrap();
-        assert_eq!((headers.topic.as_str(), headers.partition, headers.offset), (from.as_str(), source.partition, source.offset));
-        assert_eq!((letter.key(), letter.value(), letter.partition), (source.key(), source.value(), source.partition));
+        assert_eq!(
+            (headers.topic.as_str(), headers.partition, headers.offset),
+            (from.as_str(), source.partition, source.offset)
+        );
+        assert_eq!(
+            (letter.key(), letter.value(), letter.partition),
+            (source.key(), source.value(), source.partition)
+        );
         assert_eq!((headers.class, headers.attempts, headers.replay_count), (class, 1, 0));
-        assert_eq!((headers.group.as_str(), headers.service.as_str(), headers.version.as_str()), ("copier", "copier", "1.2.3"));
+        assert_eq!(
+            (headers.group.as_str(), headers.service.as_str(), headers.version.as_str()),
+            ("copier", "copier", "1.2.3")
+        );
     }
     clean_up(&config).await;
 }

@@ -16,7 +16,8 @@ async fn writes_groups_in_order_and_the_topic_can_be_read_back() {
     let shown = Shown::new();
     let producer = Producer::start(&config, ProducerOptions::default(), shown.clone()).unwrap();
     shown.wait_for("ready").await;
-    let deliveries: Vec<_> = (0..50).map(|i| producer.send(numbered(&out, i * 100..(i + 1) * 100, 7))).collect();
+    let deliveries: Vec<_> =
+        (0..50).map(|i| producer.send(numbered(&out, i * 100..(i + 1) * 100, 7))).collect();
     for delivery in deliveries {
         delivery.await.unwrap();
     }
@@ -102,7 +103,10 @@ async fn a_fatal_error_makes_a_new_client_and_the_next_records_get_through() {
     let out = topic(&config, "out");
     producer.send(numbered(&out, 0..1, 1)).await.unwrap();
     // An idempotent producer that is told this about its oldest request cannot know what was written.
-    cluster.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER]);
+    cluster.request_errors(
+        RDKafkaApiKey::Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
+    );
     let mut attempts = 0;
     while let Err(error) = producer.send(numbered(&out, 1..2, 1)).await {
         assert_eq!(error.class(), ErrorClass::Unavailable, "{error}");

@@ -44,7 +44,8 @@ async fn script(answers: &[(u16, &'static str)]) -> Script {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let confirm_after = HumanDuration::millis(600);
-    let config = RegistryConfig { url, confirm_after, timeout: HumanDuration::secs(2), ..RegistryConfig::default() };
+    let config =
+        RegistryConfig { url, confirm_after, timeout: HumanDuration::secs(2), ..RegistryConfig::default() };
     Script { codec: Codec::start(Arc::new(Registry::new(&config).unwrap())), asked }
 }
 

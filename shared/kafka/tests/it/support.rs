@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use waybill_contracts::{TopicName, reason};
 use waybill_delivery::{Backoff, ErrorClass};
 use waybill_kafka::{
-    HandlerError, InRecord, KafkaConfig, KafkaError, KeyedHandler, KeyedOptions, NoProbe, OutRecord, Probe, Producer,
-    ProducerOptions, admin, read_all, run_keyed,
+    HandlerError, InRecord, KafkaConfig, KafkaError, KeyedHandler, KeyedOptions, NoProbe, OutRecord, Probe,
+    Producer, ProducerOptions, admin, read_all, run_keyed,
 };
 use waybill_telemetry::HumanDuration;
 
@@ -30,7 +30,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 #[expect(clippy::disallowed_methods, reason = "a name that no other run has")]
 pub(crate) fn real() -> Option<KafkaConfig> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let servers = std::env::var("WAYBILL_KAFKA__BOOTSTRAP_SERVERS").unwrap_or_else(|_| "127.0.0.1:9092".into());
+    let servers =
+        std::env::var("WAYBILL_KAFKA__BOOTSTRAP_SERVERS").unwrap_or_else(|_| "127.0.0.1:9092".into());
     let address = servers.split(',').next().unwrap().to_socket_addrs().ok().and_then(|mut all| all.next());
     let answers = address.is_some_and(|at| TcpStream::connect_timeout(&at, Duration::from_secs(2)).is_ok());
     if !answers {
@@ -64,7 +65,8 @@ pub(crate) async fn create(config: &KafkaConfig, topics: &[(&TopicName, i32)]) {
 
 /// Deletes what a test created.
 pub(crate) async fn clean_up(config: &KafkaConfig) {
-    let topics: Vec<_> = admin::list_topics(config).await.unwrap().into_iter().map(|(topic, _)| topic).collect();
+    let topics: Vec<_> =
+        admin::list_topics(config).await.unwrap().into_iter().map(|(topic, _)| topic).collect();
     admin::delete_topics(config, &topics).await.unwrap();
 }
 
@@ -166,7 +168,13 @@ pub(crate) struct Copy {
 
 impl Copy {
     pub(crate) fn to(to: &TopicName) -> Self {
-        Self { to: to.clone(), handled: AtomicUsize::new(0), unavailable: 0, poison: false, work: Duration::ZERO }
+        Self {
+            to: to.clone(),
+            handled: AtomicUsize::new(0),
+            unavailable: 0,
+            poison: false,
+            work: Duration::ZERO,
+        }
     }
 }
 
@@ -210,15 +218,18 @@ impl Running {
         Self::with(config, options, handler)
     }
 
-    pub(crate) fn with<H: KeyedHandler>(config: &KafkaConfig, mut options: KeyedOptions, handler: Arc<H>) -> Self {
+    pub(crate) fn with<H: KeyedHandler>(
+        config: &KafkaConfig,
+        mut options: KeyedOptions,
+        handler: Arc<H>,
+    ) -> Self {
         let (shown, producer_shown) = (Shown::new(), Shown::new());
         let stop = CancellationToken::new();
         options.backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         let (config, probe, token) = (config.clone(), shown.clone(), stop.clone());
         let producer = self::producer_shown(&config, producer_shown.clone());
-        let task = tokio::spawn(async move {
-            run_keyed(&config, options, handler, producer, probe, token).await
-        });
+        let task =
+            tokio::spawn(async move { run_keyed(&config, options, handler, producer, probe, token).await });
         Self { shown, producer_shown, stop, task }
     }
 
