@@ -147,8 +147,7 @@ impl Door {
     }
 
     pub(crate) async fn connect(&self) -> Sender {
-        let stream = eventually("the listener accepts", SOON, async || Ok(TcpStream::connect(self.mllp).await?));
-        Sender { stream: stream.await.unwrap(), input: Vec::new() }
+        Sender::to(self.mllp).await
     }
 
     /// All records of a topic, decoded.
@@ -217,6 +216,11 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
+    pub(crate) async fn to(address: SocketAddr) -> Self {
+        let stream = eventually("the listener accepts", SOON, async || Ok(TcpStream::connect(address).await?));
+        Self { stream: stream.await.unwrap(), input: Vec::new() }
+    }
+
     pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
@@ -229,12 +233,17 @@ impl Sender {
 
     /// The next answer; `None` when the connection is closed.
     pub(crate) async fn reply(&mut self) -> Option<Reply> {
+        self.frame().await.map(|answer| Reply::of(&answer))
+    }
+
+    /// The same as it came.
+    pub(crate) async fn frame(&mut self) -> Option<Vec<u8>> {
         let read = async {
             loop {
                 if let Some(end) = self.input.windows(2).position(|pair| pair == b"\x1c\r") {
                     let frame: Vec<u8> = self.input.drain(..end + 2).collect();
                     assert_eq!(frame[0], 0x0b, "an answer is a frame");
-                    return Some(Reply::of(&frame[1..end]));
+                    return Some(frame[1..end].to_vec());
                 }
                 let mut chunk = [0; 4096];
                 match self.stream.read(&mut chunk).await {
