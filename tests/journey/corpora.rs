@@ -29,12 +29,17 @@ async fn every_sample_is_answered_stored_and_closed() {
     let waybill = installation(&stack, &receivers).start().await.unwrap();
 
     // As they lie on disk: LF line ends, byte order marks, several messages and batches in one frame.
-    let files: Vec<_> =
-        samples.iter().map(|sample| Outgoing::new(sample.bytes.clone()).from_file(sample.name.clone())).collect();
+    let files: Vec<_> = samples
+        .iter()
+        .map(|sample| Outgoing::new(sample.bytes.clone()).from_file(sample.name.clone()))
+        .collect();
     // As a sender would write them: CR, one message per frame.
     let folder = corpora::folder("hl7v2").unwrap();
-    let messages: Vec<_> =
-        waybill_simulator::folder::read(&folder, true).unwrap().into_iter().filter(|m| has_header(&m.bytes)).collect();
+    let messages: Vec<_> = waybill_simulator::folder::read(&folder, true)
+        .unwrap()
+        .into_iter()
+        .filter(|m| has_header(&m.bytes))
+        .collect();
     assert!(files.len() > 200 && messages.len() > 400, "{} files, {} messages", files.len(), messages.len());
     let (files, headless): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| has_header(&file.bytes));
 
@@ -51,7 +56,8 @@ async fn every_sample_is_answered_stored_and_closed() {
 
 /// Whether there is a header that an answer could be made from: MSH, a separator, encoding characters.
 fn has_header(file: &[u8]) -> bool {
-    file.windows(5).any(|window| window.starts_with(b"MSH") && window[3..].iter().all(u8::is_ascii_punctuation))
+    file.windows(5)
+        .any(|window| window.starts_with(b"MSH") && window[3..].iter().all(u8::is_ascii_punctuation))
 }
 
 /// Nothing that an acknowledgement could be made of: the connection is closed, and that the bytes came is on record.
@@ -59,11 +65,16 @@ async fn without_a_header(waybill: &Installation, files: &[Outgoing]) {
     assert_eq!(files.len(), 2, "files without a header");
     for file in files {
         let answer = mllp::ask(waybill.mllp("ehr").unwrap(), &file.bytes, SOON).await;
-        assert!(answer.is_err_and(|error| error.to_string().contains("closed")), "{:?} was answered", file.source);
+        assert!(
+            answer.is_err_and(|error| error.to_string().contains("closed")),
+            "{:?} was answered",
+            file.source
+        );
         let tracker = waybill.tracker();
         eventually("the refusal is on record", SOON, async || {
             let refused = waybill.topics().decoded::<InboundRejected>("inbound.rejected.v1").await?;
-            let found = refused.iter().find(|(_, one)| one.body.bytes().is_ok_and(|bytes| bytes == file.bytes));
+            let found =
+                refused.iter().find(|(_, one)| one.body.bytes().is_ok_and(|bytes| bytes == file.bytes));
             let Some((_, found)) = found else { return pending("not in inbound.rejected") };
             match tracker.message(found.message_id).await? {
                 Some(waybill) if waybill.state() == "refused" => Ok(()),
@@ -84,7 +95,13 @@ async fn answered(waybill: &Installation, feed: &'static str, outgoing: Vec<Outg
     };
     let letters: Vec<_> = outgoing
         .iter()
-        .map(|outgoing| Letter { feed, outgoing: outgoing.clone(), kind: None, filler_order: None, released: false })
+        .map(|outgoing| Letter {
+            feed,
+            outgoing: outgoing.clone(),
+            kind: None,
+            filler_order: None,
+            released: false,
+        })
         .collect();
     let report: SendReport = Sender::new(config).run(outgoing, CancellationToken::new()).await;
     let mut wrong = Vec::new();

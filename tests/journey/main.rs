@@ -1,6 +1,10 @@
 //! Whole journeys: real binaries, the real stack, real sockets; each test in an installation of its own.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and says what it saw")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and says what it saw"
+)]
 
 mod compliance;
 mod corpora;

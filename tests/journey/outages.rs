@@ -29,8 +29,16 @@ impl Wires {
         let through = |url: &str, from: String, to: &Proxy| url.replace(&from, &to.address().to_string());
         let via = Stack {
             kafka: wires.kafka.address().to_string(),
-            registry: through(&stack.registry, stack.registry_address().unwrap().to_string(), &wires.registry),
-            postgres: through(&stack.postgres, stack.postgres_address().unwrap().to_string(), &wires.postgres),
+            registry: through(
+                &stack.registry,
+                stack.registry_address().unwrap().to_string(),
+                &wires.registry,
+            ),
+            postgres: through(
+                &stack.postgres,
+                stack.postgres_address().unwrap().to_string(),
+                &wires.postgres,
+            ),
             ..stack.clone()
         };
         (wires, via)
@@ -87,7 +95,9 @@ async fn settled(waybill: &Installation, receivers: &Receivers, control_id: &str
     let event: waybill_contracts::EventId = line.event_id.as_deref().unwrap().parse().unwrap();
     let outbound = event.outbound_control_id(PORTAL);
     let portal = receivers.history().remove(PORTAL).unwrap();
-    let taken = portal.iter().filter(|received| received.control_id == outbound && received.taken && !received.duplicate);
+    let taken = portal
+        .iter()
+        .filter(|received| received.control_id == outbound && received.taken && !received.duplicate);
     assert_eq!(taken.count(), 1, "{control_id} at the portal");
 }
 

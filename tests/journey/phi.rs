@@ -26,7 +26,8 @@ const SHORTEST: usize = 4;
 async fn no_identifying_value_leaves_the_records() {
     let Some(stack) = Stack::require().await else { return };
     let generated: Vec<_> =
-        Generator::new(GenerateConfig { bad_share: 0.05, patients: 80, ..GenerateConfig::new(4711, 200) }).collect();
+        Generator::new(GenerateConfig { bad_share: 0.05, patients: 80, ..GenerateConfig::new(4711, 200) })
+            .collect();
     let values = identifying(&generated);
     assert!(values.len() > 500, "only {} values", values.len());
     let letters: Vec<_> = generated.iter().cloned().map(Letter::from).collect();
@@ -89,7 +90,9 @@ fn found<'a>(place: &[u8], values: &'a [String]) -> Vec<&'a String> {
 /// Every identifying value, and dates also as FHIR writes them.
 fn identifying(generated: &[Generated]) -> Vec<String> {
     let mut values = BTreeSet::new();
-    for value in generated.iter().flat_map(|message| &message.phi).filter(|value| value.chars().count() >= SHORTEST) {
+    for value in
+        generated.iter().flat_map(|message| &message.phi).filter(|value| value.chars().count() >= SHORTEST)
+    {
         if value.len() == 8 && value.bytes().all(|byte| byte.is_ascii_digit()) {
             values.insert(format!("{}-{}-{}", &value[..4], &value[4..6], &value[6..]));
         }
@@ -101,14 +104,17 @@ fn identifying(generated: &[Generated]) -> Vec<String> {
 /// What senders get back, refusals foremost. All of it was sent before, so these are repeats and refusals.
 async fn replies(waybill: &Installation, generated: &[Generated]) -> String {
     let mut replies = String::new();
-    for message in generated.iter().take(60).chain(generated.iter().filter(|message| message.control_id.is_empty())) {
+    for message in
+        generated.iter().take(60).chain(generated.iter().filter(|message| message.control_id.is_empty()))
+    {
         let feed = message.feed.sender().0.to_lowercase();
         replies += &mllp::ask(waybill.mllp(&feed).unwrap(), &message.bytes, SOON).await.unwrap();
     }
     // Torn and spoilt ones, whose errors have a position to report.
     for (at, message) in generated.iter().enumerate().take(30) {
         let cut = message.bytes.len() * (at + 10) / 60;
-        replies += &mllp::ask(waybill.mllp("ehr").unwrap(), &message.bytes[..cut], SOON).await.unwrap_or_default();
+        replies +=
+            &mllp::ask(waybill.mllp("ehr").unwrap(), &message.bytes[..cut], SOON).await.unwrap_or_default();
     }
     replies
 }
@@ -116,7 +122,10 @@ async fn replies(waybill: &Installation, generated: &[Generated]) -> String {
 async fn metrics(waybill: &Installation, places: &mut BTreeMap<String, Vec<u8>>) {
     for unit in waybill.units() {
         places.insert(format!("metrics of {}", unit.name()), unit.metrics().await.unwrap().into_bytes());
-        places.insert(format!("readiness of {}", unit.name()), unit.readiness().await.unwrap().body.into_bytes());
+        places.insert(
+            format!("readiness of {}", unit.name()),
+            unit.readiness().await.unwrap().body.into_bytes(),
+        );
     }
 }
 
@@ -169,5 +178,9 @@ fn words(place: &[u8]) -> HashSet<&[u8]> {
 }
 
 fn longest_word(value: &str) -> &[u8] {
-    value.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()).max_by_key(|word| word.len()).unwrap_or_default()
+    value
+        .as_bytes()
+        .split(|byte| !byte.is_ascii_alphanumeric())
+        .max_by_key(|word| word.len())
+        .unwrap_or_default()
 }

@@ -18,10 +18,13 @@ async fn a_stock_client_decodes_every_topic() {
     let message = mllp::result("STOCK1");
     let answer = mllp::ask(waybill.mllp("lis").unwrap(), &message, SOON).await.unwrap();
     assert_eq!(mllp::code(&answer), "AA", "{answer}");
-    let id = waybill.topics().decoded::<waybill_contracts::inbound::InboundMessage>("inbound.message.v1").await.unwrap()
-        [0]
-    .1
-    .message_id;
+    let id = waybill
+        .topics()
+        .decoded::<waybill_contracts::inbound::InboundMessage>("inbound.message.v1")
+        .await
+        .unwrap()[0]
+        .1
+        .message_id;
     waybill.tracker().until(id, SOON, |waybill| waybill.state() == "delivered").await.unwrap();
 
     let names: Vec<_> = [
@@ -42,14 +45,20 @@ async fn a_stock_client_decodes_every_topic() {
         .await
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let records: Vec<Value> =
-        output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let records: Vec<Value> = output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect();
     for name in &names {
         assert!(records.iter().any(|record| record["topic"] == **name), "nothing of {name}");
     }
     let inbound = records.iter().find(|record| record["topic"] == *names[0]).unwrap();
     let value = &inbound["value"];
-    assert_eq!((&value["feed"], &value["controlId"], &value["ackCode"]), (&"lis".into(), &"STOCK1".into(), &"AA".into()));
+    assert_eq!(
+        (&value["feed"], &value["controlId"], &value["ackCode"]),
+        (&"lis".into(), &"STOCK1".into(), &"AA".into())
+    );
     assert_eq!(value["messageId"], id.to_string());
     assert_eq!(value["body"]["size"], message.len());
     assert_eq!(decoded(&value["sha256"]), Sha256::digest(&message).as_slice());

@@ -59,7 +59,8 @@ impl Listener {
             match accepted {
                 Ok((stream, peer)) => match places.clone().try_acquire_owned() {
                     Ok(place) => {
-                        let connection = serve_one(stream, peer, self.feed.clone(), store.clone(), shutdown.clone());
+                        let connection =
+                            serve_one(stream, peer, self.feed.clone(), store.clone(), shutdown.clone());
                         connections.spawn(async move {
                             connection.await;
                             drop(place);

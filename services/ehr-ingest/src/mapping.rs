@@ -170,7 +170,12 @@ fn check_patient(pid: &Segment<'_>, occurrence: u16) -> Result<(), Refusal> {
 }
 
 fn missing(location: Path, text: &'static str) -> Refusal {
-    Refusal { reason: reason::REQUIRED_SEGMENT_MISSING, code: ErrorCode::SegmentSequenceError, location, text }
+    Refusal {
+        reason: reason::REQUIRED_SEGMENT_MISSING,
+        code: ErrorCode::SegmentSequenceError,
+        location,
+        text,
+    }
 }
 
 /// The events of an accepted message; `bytes` are those of its body.
@@ -221,7 +226,9 @@ impl<'m> Mapping<'m> {
         let reading = Reading { charset: message.charset(feed.charset), utc_offset };
         let occurred_at = message
             .segment("EVN")
-            .and_then(|evn| [6, 2].into_iter().find_map(|field| datatypes::date_time(&evn.field(field), &reading)))
+            .and_then(|evn| {
+                [6, 2].into_iter().find_map(|field| datatypes::date_time(&evn.field(field), &reading))
+            })
             .or_else(|| datatypes::moment(header.timestamp(), &reading).map(Phi::new));
         let source = EventSource {
             message_id: inbound.message_id,

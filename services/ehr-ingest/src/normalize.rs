@@ -11,7 +11,9 @@ use waybill_contracts::{
     reason,
 };
 use waybill_delivery::ErrorClass;
-use waybill_kafka::{Codec, CodecError, Encoder, HandlerError, InRecord, KeyedHandler, OutRecord, RegistryError};
+use waybill_kafka::{
+    Codec, CodecError, Encoder, HandlerError, InRecord, KeyedHandler, OutRecord, RegistryError,
+};
 use waybill_telemetry::trace::{Attr, SpanKind, TraceContext, child_of, child_of_traceparent};
 
 use crate::{
@@ -120,9 +122,10 @@ impl Normalizer {
             let detail = format!("the feed {} is not configured", inbound.feed);
             HandlerError::new(ErrorClass::Configuration, reason::FEED_UNKNOWN, detail)
         })?;
-        let bytes = inbound.body.bytes().map_err(|error| {
-            HandlerError::new(ErrorClass::Data, reason::UNDECODABLE, error.to_string())
-        })?;
+        let bytes = inbound
+            .body
+            .bytes()
+            .map_err(|error| HandlerError::new(ErrorClass::Data, reason::UNDECODABLE, error.to_string()))?;
         let mapped = mapping::map(inbound, &bytes, feed).map_err(|refusal| {
             let detail = format!("{} at {}", refusal.text, refusal.location);
             HandlerError::new(ErrorClass::Data, refusal.reason, detail)
@@ -132,8 +135,9 @@ impl Normalizer {
             Mapped::NoDestination(reason) => (Vec::new(), Some(reason)),
         };
         let mut records = Vec::with_capacity(events.len() + 1);
-        let named =
-            events.iter().map(|event| ManifestEvent { event_id: event.id, topic: event.payload.topic().to_owned() });
+        let named = events
+            .iter()
+            .map(|event| ManifestEvent { event_id: event.id, topic: event.payload.topic().to_owned() });
         let manifest = Manifest {
             message_id: inbound.message_id,
             stage: ManifestStage::Normalized,
@@ -159,7 +163,8 @@ impl Normalizer {
 
     fn manifest(&self, manifest: &Manifest, trace: &TraceContext) -> Result<OutRecord, HandlerError> {
         let id = manifest.message_id;
-        let send = child_of(trace, "send delivery.manifest.v1", SpanKind::Producer, &[Attr::Topic(Manifest::TOPIC)]);
+        let send =
+            child_of(trace, "send delivery.manifest.v1", SpanKind::Producer, &[Attr::Topic(Manifest::TOPIC)]);
         let headers = EventHeaders {
             id: id.to_string(),
             source: crate::SOURCE.to_owned(),

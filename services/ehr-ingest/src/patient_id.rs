@@ -12,7 +12,11 @@ const BY_TYPE: [&[u8]; 3] = [b"MR", b"MRN", b"PI"];
 /// The key of the patient in PID-3, under the authority in CX-4, else `default_authority`; `None` without an identifier.
 ///
 /// The namespace (CX-4.1) goes before the universal id: senders add the latter at will, and the key must stay the same.
-pub(crate) fn patient_key(pid_3: &Field<'_>, default_authority: &str, keyer: &PatientKeyer) -> Option<PatientKey> {
+pub(crate) fn patient_key(
+    pid_3: &Field<'_>,
+    default_authority: &str,
+    keyer: &PatientKeyer,
+) -> Option<PatientKey> {
     let chosen = choose(pid_3)?;
     let identifier = id(&chosen)?;
     let authority = authority(&chosen).unwrap_or(Cow::Borrowed(default_authority));

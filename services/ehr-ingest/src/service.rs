@@ -85,7 +85,8 @@ fn normalize(context: &Context<Config>, codec: Codec) -> anyhow::Result<()> {
     let config = context.config.clone();
     let namespace = config.kafka.namespace()?;
     let options = ProducerOptions::default();
-    let producer = Producer::start(&config.kafka, options, kafka::probe(&context.health, "normalize producer"))?;
+    let producer =
+        Producer::start(&config.kafka, options, kafka::probe(&context.health, "normalize producer"))?;
     let (platform, shutdown) = (context.health.component("normalize"), context.shutdown.clone());
     let consumer = kafka::probe(&context.health, "normalize consumer");
     let (service, version) = (context.service, context.version);

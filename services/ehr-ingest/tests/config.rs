@@ -26,7 +26,8 @@ fn the_example_names_every_key() {
                 for (key, value) in fields {
                     let is_named = EXAMPLE.lines().any(|line| {
                         let line = line.trim_start_matches("# ");
-                        line.starts_with(&format!("{key} =")) || line.starts_with('[') && line.contains(key.as_str())
+                        line.starts_with(&format!("{key} ="))
+                            || line.starts_with('[') && line.contains(key.as_str())
                     });
                     if !is_named {
                         missing.push(key.clone());

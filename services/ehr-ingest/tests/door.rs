@@ -136,7 +136,8 @@ async fn a_repeat_is_stored_once_and_a_reused_control_id_is_another_message() {
 #[tokio::test]
 async fn invalid_utf8_is_stored_and_read_as_what_it_must_be() {
     let Some(door) = Door::started("utf8").await else { return };
-    let bytes = b"MSH|^~\\&|EHR|GH|||20260101||ADT^A08|U1|P|2.5||||||UNICODE UTF-8\rPID|1||7^^^GH^MR||M\xfcller\r";
+    let bytes =
+        b"MSH|^~\\&|EHR|GH|||20260101||ADT^A08|U1|P|2.5||||||UNICODE UTF-8\rPID|1||7^^^GH^MR||M\xfcller\r";
     door.connect().await.exchange(bytes).await.is("AA", "U1", None);
     let (_, stored) = &door.records::<InboundMessage>().await[0];
     assert_eq!(stored.body.bytes().unwrap(), bytes.as_slice());

@@ -72,7 +72,8 @@ fn prune(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.values_mut().for_each(prune);
-            fields.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
+            fields
+                .retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
         }
         Value::Array(list) => list.iter_mut().for_each(prune),
         _ => {}
@@ -92,15 +93,21 @@ fn every_message_becomes_what_its_file_says() {
     assert!(files.len() >= 10, "the golden messages are missing");
     let mut wrong = Vec::new();
     for file in files {
-        let found = serde_json::to_string_pretty(&outcome(&received(&fs::read(&file).unwrap()))).unwrap() + "\n";
+        let found =
+            serde_json::to_string_pretty(&outcome(&received(&fs::read(&file).unwrap()))).unwrap() + "\n";
         let expected = file.with_extension("json");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&expected, &found).unwrap();
         }
         let written = fs::read_to_string(&expected).unwrap_or_default();
         if written != found {
-            let line = found.lines().zip(written.lines().chain(std::iter::repeat(""))).position(|(a, b)| a != b);
-            wrong.push(format!("{} differs from line {}", expected.display(), line.map_or(0, |line| line + 1)));
+            let line =
+                found.lines().zip(written.lines().chain(std::iter::repeat(""))).position(|(a, b)| a != b);
+            wrong.push(format!(
+                "{} differs from line {}",
+                expected.display(),
+                line.map_or(0, |line| line + 1)
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}\nUPDATE_GOLDEN=1 writes them anew", wrong.join("\n"));

@@ -84,7 +84,12 @@ async fn headers_that_are_cut_off_are_answered_where_they_can_be_and_always_kept
         (b"MSH|^~\\&|EHR|GENHOSP|||20260304||ADT^A01|H1|P|2.5.1\r", "AE", "H1", Some("100")),
         (b"MSH|^~\\&|EHR|GENHOSP|||20260304|||H2|P|2.5.1\r", "AE", "H2", Some("101")),
         (b"MSH|^|EHR|GENHOSP|||20260304||ADT^A01|H3|P|2.5.1\r", "AR", "H3", Some("101")),
-        (b"PID|1||42^^^G^MR\rMSH|^~\\&|EHR|GENHOSP|||20260304||ADT^A01|H4|P|2.5.1\r", "AR", "H4", Some("100")),
+        (
+            b"PID|1||42^^^G^MR\rMSH|^~\\&|EHR|GENHOSP|||20260304||ADT^A01|H4|P|2.5.1\r",
+            "AR",
+            "H4",
+            Some("100"),
+        ),
         (b"MSH$%~\\*$EHR$GH$$$20260304$$ADT%A02$H5\r", "AA", "H5", None),
     ];
     let mut sender = door.connect().await;
@@ -132,9 +137,17 @@ async fn whatever_the_line_ends_or_the_number_of_messages_a_frame_is_stored_as_i
         ("F5", format!("\r\n\r\n{}", with_id("F5")), None),
         ("F6", with_id("F6").replace("Fenwick", "Fen\0wick"), None),
         ("F7", with_id("F7") + &with_id("F8"), Some("NRM-0002")),
-        ("F9", format!("FHS|^~\\&|E\rBHS|^~\\&|E\r{}{}BTS|2\rFTS|1\r", with_id("F9"), with_id("F10")), Some("NRM-0002")),
+        (
+            "F9",
+            format!("FHS|^~\\&|E\rBHS|^~\\&|E\r{}{}BTS|2\rFTS|1\r", with_id("F9"), with_id("F10")),
+            Some("NRM-0002"),
+        ),
         ("F11", "MSH|^~\\&|EHR|GH|||20260304||ACK^A01|F11|P|2.5\rMSA|AA|1\r".to_owned(), Some("NRM-0001")),
-        ("F12", "MSH|^~\\&|EHR|GH|||20260304||QRY^A19|F12|P|2.3\rQRD|20260304|R|I|Q1|||1^RD|42|DEM\r".to_owned(), Some("NRM-0001")),
+        (
+            "F12",
+            "MSH|^~\\&|EHR|GH|||20260304||QRY^A19|F12|P|2.3\rQRD|20260304|R|I|Q1|||1^RD|42|DEM\r".to_owned(),
+            Some("NRM-0001"),
+        ),
         ("F13", "MSH|^~\\&|EHR|GH|||20260304||ADT^Z99|F13|P|2.5\r".to_owned(), Some("NRM-0001")),
         ("F14", "MSH|^~\\&|EHR|GH|||20260304||XXX^Y12|F14|P|2.5\r".to_owned(), Some("NRM-0001")),
     ];
@@ -228,7 +241,8 @@ async fn a_message_made_to_grow_is_refused_and_a_long_report_is_not() {
     sender.exchange(&result("G1", &values)).await.is("AE", "G1", Some("102"));
     let segments = [head, "OBX\r".repeat(200_000).as_bytes()].concat();
     sender.exchange(&result("G2", &segments)).await.is("AE", "G2", Some("102"));
-    let report = [head, b"OBX|1|TX|A^B^L||", "a line of a report~".repeat(40_000).as_bytes(), b"||||||F\r"].concat();
+    let report =
+        [head, b"OBX|1|TX|A^B^L||", "a line of a report~".repeat(40_000).as_bytes(), b"||||||F\r"].concat();
     sender.exchange(&result("G3", &report)).await.is("AA", "G3", None);
     let (_, mapped) = &door.at_least::<LabResult>(1).await[0];
     let text = mapped.report[0].result[0].value_string.as_ref().unwrap().expose();
@@ -262,14 +276,18 @@ async fn what_no_topic_takes_is_kept_with_its_beginning_and_what_cannot_become_a
 
     let topics = waybill.topics();
     let inbound = topics.decoded::<InboundMessage>("inbound.message.v1").await.unwrap();
-    let (origin, stored) = inbound.iter().find(|(_, stored)| stored.control_id.as_deref() == Some("W2")).unwrap();
+    let (origin, stored) =
+        inbound.iter().find(|(_, stored)| stored.control_id.as_deref() == Some("W2")).unwrap();
     assert!(stored.body.bytes().unwrap() == bytes, "stored as sent");
     let tracker = waybill.tracker();
     let found = tracker.until(stored.message_id, SOON, |waybill| waybill.state() == "exception").await;
     let found = found.unwrap_or_else(|error| panic!("{error:#}\n{}", waybill.tails()));
     assert_eq!(found.reason_code.as_deref(), Some("KAF-0006"));
     let letters = topics.records("inbound.message.v1.dlq.ehr-ingest.normalize").await.unwrap();
-    assert!(letters[0].value() == origin.value() && letters[0].key() == origin.key(), "identical to its record");
+    assert!(
+        letters[0].value() == origin.value() && letters[0].key() == origin.key(),
+        "identical to its record"
+    );
 
     let refused = topics.decoded::<InboundRejected>("inbound.rejected.v1").await.unwrap();
     let [(_, kept)] = &refused[..] else { panic!("{} refusals", refused.len()) };

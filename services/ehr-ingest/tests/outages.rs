@@ -21,7 +21,10 @@ async fn without_a_broker_senders_are_told_to_repeat_until_there_is_one() {
     let Some(door) = Door::prepare("nobroker").await else { return };
     let broker = Proxy::kafka(Stack::from_env().kafka_address().unwrap()).await.unwrap();
     broker.close();
-    let door = door.set("kafka.bootstrap_servers", broker.address().to_string()).set("feed.ack_timeout", "1s").start();
+    let door = door
+        .set("kafka.bootstrap_servers", broker.address().to_string())
+        .set("feed.ack_timeout", "1s")
+        .start();
     let mut sender = door.connect().await;
     let asked = Instant::now();
     sender.exchange(&message("ADT^A01", "B1")).await.is("AR", "B1", Some("207"));
@@ -111,7 +114,11 @@ async fn a_frame_without_end_is_cut_off_and_an_idle_connection_closed() {
             slow.write(b"x").await;
         }
     }
-    assert!(closed && begun.elapsed() < Duration::from_secs(3), "closed {closed} after {:?}", begun.elapsed());
+    assert!(
+        closed && begun.elapsed() < Duration::from_secs(3),
+        "closed {closed} after {:?}",
+        begun.elapsed()
+    );
     assert_eq!(idle.reply().await, None, "closed when nothing came");
     door.close().await;
 }
@@ -170,8 +177,13 @@ async fn a_stop_answers_what_was_read_and_exits_with_zero() {
 fn an_unknown_key_is_bad_usage_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");
-    std::fs::write(&file, "[patient_key]\nallow_development_secret = true\n[[feed]]\nlisten_on = \"x\"\n").unwrap();
-    let run = Command::new(env!("CARGO_BIN_EXE_ehr-ingest")).arg("--check-config").arg("--config").arg(&file).output();
+    std::fs::write(&file, "[patient_key]\nallow_development_secret = true\n[[feed]]\nlisten_on = \"x\"\n")
+        .unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_ehr-ingest"))
+        .arg("--check-config")
+        .arg("--config")
+        .arg(&file)
+        .output();
     let output = run.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(64), "{said}");

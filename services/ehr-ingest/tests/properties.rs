@@ -19,7 +19,9 @@ fn golden() -> Vec<Vec<u8>> {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "hl7"));
     files.sort();
-    let read = |path| fs::read(path).unwrap().iter().map(|byte| if *byte == b'\n' { b'\r' } else { *byte }).collect();
+    let read = |path| {
+        fs::read(path).unwrap().iter().map(|byte| if *byte == b'\n' { b'\r' } else { *byte }).collect()
+    };
     files.into_iter().map(read).collect()
 }
 
@@ -50,7 +52,16 @@ fn check(bytes: &[u8]) {
 }
 
 fn mutation() -> impl Strategy<Value = (usize, Vec<(u8, prop::sample::Index, u8)>)> {
-    let interesting = prop_oneof![Just(b'|'), Just(b'^'), Just(b'~'), Just(b'\\'), Just(b'&'), Just(b'\r'), Just(b'"'), any::<u8>()];
+    let interesting = prop_oneof![
+        Just(b'|'),
+        Just(b'^'),
+        Just(b'~'),
+        Just(b'\\'),
+        Just(b'&'),
+        Just(b'\r'),
+        Just(b'"'),
+        any::<u8>()
+    ];
     (0..10_usize, prop::collection::vec((0..4_u8, any::<prop::sample::Index>(), interesting), 0..12))
 }
 

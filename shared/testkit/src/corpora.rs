@@ -48,7 +48,8 @@ pub fn hl7v2() -> io::Result<Vec<Sample>> {
                 continue;
             }
             let bytes = fs::read(&path)?;
-            let begins = [&b"MSH"[..], b"FHS", b"BHS", b"\xef\xbb\xbf"].iter().any(|start| bytes.starts_with(start));
+            let begins =
+                [&b"MSH"[..], b"FHS", b"BHS", b"\xef\xbb\xbf"].iter().any(|start| bytes.starts_with(start));
             if extension == "hl7" || begins {
                 let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
                 samples.push(Sample { name, bytes });

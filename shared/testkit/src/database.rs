@@ -5,7 +5,9 @@ use tokio_postgres::NoTls;
 
 /// Creates the database.
 pub(crate) async fn create(server: &str, name: &str) -> anyhow::Result<()> {
-    run(server, &format!("CREATE DATABASE \"{name}\"")).await.with_context(|| format!("create database {name}"))
+    run(server, &format!("CREATE DATABASE \"{name}\""))
+        .await
+        .with_context(|| format!("create database {name}"))
 }
 
 /// Drops it, whoever still uses it.
@@ -17,7 +19,8 @@ pub(crate) async fn drop_it(server: &str, name: &str) -> anyhow::Result<()> {
 pub(crate) async fn named(server: &str, prefix: &str) -> anyhow::Result<Vec<String>> {
     let (client, connection) = tokio_postgres::connect(server, NoTls).await?;
     let connection = tokio::spawn(connection);
-    let rows = client.query("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", &[&prefix]).await?;
+    let rows =
+        client.query("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", &[&prefix]).await?;
     drop(client);
     connection.await??;
     Ok(rows.iter().map(|row| row.get::<_, String>(0)).collect())
@@ -34,7 +37,8 @@ async fn run(server: &str, statement: &str) -> anyhow::Result<()> {
 
 /// The server's URL with another database.
 pub(crate) fn url(server: &str, database: &str) -> anyhow::Result<String> {
-    let (base, options) = server.split_once('?').map_or((server, None), |(base, options)| (base, Some(options)));
+    let (base, options) =
+        server.split_once('?').map_or((server, None), |(base, options)| (base, Some(options)));
     let after_scheme = base.find("://").context("the PostgreSQL URL has no scheme")? + 3;
     let base = base[after_scheme..].find('/').map_or(base, |slash| &base[..after_scheme + slash]);
     Ok(options.map_or_else(|| format!("{base}/{database}"), |options| format!("{base}/{database}?{options}")))

@@ -55,7 +55,8 @@ mod tests {
         })
         .await;
         assert_eq!(found.unwrap(), 3);
-        let never = eventually("the impossible", Duration::from_millis(1), async || pending::<()>("nothing")).await;
+        let never =
+            eventually("the impossible", Duration::from_millis(1), async || pending::<()>("nothing")).await;
         assert!(never.unwrap_err().to_string().contains("last seen: nothing"));
     }
 }

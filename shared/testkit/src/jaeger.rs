@@ -104,9 +104,13 @@ impl Trace {
 fn parse(trace: &Value) -> Option<Trace> {
     let processes = trace["processes"].as_object()?;
     let span = |span: &Value| {
-        let parent = span["references"].as_array()?.iter().find(|reference| reference["refType"] == "CHILD_OF");
+        let parent =
+            span["references"].as_array()?.iter().find(|reference| reference["refType"] == "CHILD_OF");
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let tags = span["tags"].as_array()?.iter().filter_map(|tag| Some((tag["key"].as_str()?.to_owned(), text(&tag["value"]))));
+        let tags = span["tags"]
+            .as_array()?
+            .iter()
+            .filter_map(|tag| Some((tag["key"].as_str()?.to_owned(), text(&tag["value"]))));
         Some(Span {
             id: span["spanID"].as_str()?.to_owned(),
             name: span["operationName"].as_str()?.to_owned(),

@@ -52,13 +52,21 @@ impl Proxy {
     /// own address in its answers is replaced by the proxy's. Both are IPv4 text of one length with a 32-bit port, so
     /// no frame changes its size.
     pub async fn kafka(upstream: SocketAddr) -> anyhow::Result<Self> {
-        anyhow::ensure!(upstream.ip().to_string() == "127.0.0.1", "a broker on loopback is needed, not {upstream}");
+        anyhow::ensure!(
+            upstream.ip().to_string() == "127.0.0.1",
+            "a broker on loopback is needed, not {upstream}"
+        );
         Self::new(upstream, Protocol::Kafka).await
     }
 
     async fn new(upstream: SocketAddr, protocol: Protocol) -> anyhow::Result<Self> {
-        let proxy =
-            Self { address: ports::free()?, upstream, protocol, open: Mutex::default(), frozen: watch::Sender::new(false) };
+        let proxy = Self {
+            address: ports::free()?,
+            upstream,
+            protocol,
+            open: Mutex::default(),
+            frozen: watch::Sender::new(false),
+        };
         proxy.open().await?;
         Ok(proxy)
     }
@@ -81,15 +89,17 @@ impl Proxy {
             return Ok(());
         }
         // The old listener may take a moment to go.
-        let listener = crate::eventually("the proxy's port is free", std::time::Duration::from_secs(5), async || {
-            Ok(TcpListener::bind(self.address).await?)
-        });
+        let listener =
+            crate::eventually("the proxy's port is free", std::time::Duration::from_secs(5), async || {
+                Ok(TcpListener::bind(self.address).await?)
+            });
         let listener = listener.await?;
         let token = CancellationToken::new();
         *self.open.lock() = Some(token.clone());
         let route = Arc::new(Route {
             upstream: self.upstream,
-            rewrite: (self.protocol == Protocol::Kafka).then(|| Rewrite::new(self.upstream.port(), self.address.port())),
+            rewrite: (self.protocol == Protocol::Kafka)
+                .then(|| Rewrite::new(self.upstream.port(), self.address.port())),
             frozen: self.frozen.subscribe(),
         });
         tokio::spawn(async move {
@@ -266,7 +276,11 @@ mod tests {
         proxy.close();
         assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap_or(0), 0);
         crate::eventually("connections are refused", Duration::from_secs(2), async || {
-            if TcpStream::connect(proxy.address()).await.is_ok() { crate::pending("accepted") } else { Ok(()) }
+            if TcpStream::connect(proxy.address()).await.is_ok() {
+                crate::pending("accepted")
+            } else {
+                Ok(())
+            }
         })
         .await
         .unwrap();

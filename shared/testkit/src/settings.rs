@@ -55,7 +55,10 @@ pub(crate) const FEEDS: [&str; 2] = ["ehr", "lis"];
 impl Addresses {
     pub(crate) fn free() -> anyhow::Result<Self> {
         Ok(Self {
-            feeds: FEEDS.iter().map(|name| Ok(((*name).to_owned(), ports::free()?))).collect::<anyhow::Result<_>>()?,
+            feeds: FEEDS
+                .iter()
+                .map(|name| Ok(((*name).to_owned(), ports::free()?)))
+                .collect::<anyhow::Result<_>>()?,
             api: ports::free()?,
             admin: [ports::free()?, ports::free()?, ports::free()?],
         })
@@ -121,7 +124,8 @@ pub(crate) fn put(table: &mut Table, key: &str, value: Value) {
                 Value::Table(inner) => put(inner, rest, value),
                 Value::Array(list) => {
                     if let Some((at, rest)) = rest.split_once('.')
-                        && let Some(Value::Table(inner)) = at.parse().ok().and_then(|at: usize| list.get_mut(at))
+                        && let Some(Value::Table(inner)) =
+                            at.parse().ok().and_then(|at: usize| list.get_mut(at))
                     {
                         put(inner, rest, value);
                     }
@@ -201,7 +205,10 @@ mod tests {
 
     #[test]
     fn a_routing_table_is_made_of_targets() {
-        let targets = [Target::new("a", "h:1").with("connections = 1"), Target::new("b", "h:2").when("{ critical = true }")];
+        let targets = [
+            Target::new("a", "h:1").with("connections = 1"),
+            Target::new("b", "h:2").when("{ critical = true }"),
+        ];
         let table: Table = routes(&targets).unwrap().parse().unwrap();
         assert_eq!(table["target"][0]["connections"].as_integer(), Some(1));
         assert_eq!(table["rule"][1]["when"]["critical"].as_bool(), Some(true));

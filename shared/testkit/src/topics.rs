@@ -75,12 +75,16 @@ impl Topics {
 
     /// Deletes one topic (name without namespace).
     pub async fn delete_one(&self, topic: &str) -> anyhow::Result<()> {
-        admin::delete_topics(&self.config, &[self.name(topic)]).await.with_context(|| format!("delete {topic}"))
+        admin::delete_topics(&self.config, &[self.name(topic)])
+            .await
+            .with_context(|| format!("delete {topic}"))
     }
 
     /// Creates one topic (name without namespace) with so many partitions.
     pub async fn create_one(&self, topic: &str, partitions: i32) -> anyhow::Result<()> {
-        admin::create_topics(&self.config, &[(self.name(topic), partitions)]).await.with_context(|| format!("create {topic}"))?;
+        admin::create_topics(&self.config, &[(self.name(topic), partitions)])
+            .await
+            .with_context(|| format!("create {topic}"))?;
         Ok(())
     }
 }

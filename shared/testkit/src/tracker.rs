@@ -170,7 +170,12 @@ impl Tracker {
             if balance.known() >= messages && balance.open() == 0 {
                 Ok(balance)
             } else {
-                pending(format!("{} known, {} open: {:?}", balance.known(), balance.open(), balance.messages.by_state))
+                pending(format!(
+                    "{} known, {} open: {:?}",
+                    balance.known(),
+                    balance.open(),
+                    balance.messages.by_state
+                ))
             }
         })
         .await

@@ -99,7 +99,8 @@ impl Audit {
 
     /// Nothing in Kafka that nobody sent.
     fn kafka(&mut self, evidence: &Evidence) {
-        let sent: HashSet<_> = evidence.sent.iter().map(|s| (s.letter.feed, s.record.sha256.as_str())).collect();
+        let sent: HashSet<_> =
+            evidence.sent.iter().map(|s| (s.letter.feed, s.record.sha256.as_str())).collect();
         for stored in evidence.stored.iter().chain(&evidence.refused) {
             if !sent.contains(&(stored.feed.as_str(), stored.sha256.as_str())) {
                 self.finding(format!("{}: in Kafka, but nobody sent these bytes", stored.id));
@@ -128,7 +129,9 @@ impl Audit {
                             recovered |= line.attempts > 1;
                         }
                     },
-                    ("confirmed", None) => self.finding(format!("{id}: confirmed, but {target} does not have it")),
+                    ("confirmed", None) => {
+                        self.finding(format!("{id}: confirmed, but {target} does not have it"))
+                    }
                     ("rejected" | "dead-lettered", None) => {
                         self.rejected += 1;
                         self.rejected_example.get_or_insert(*id);
@@ -141,7 +144,8 @@ impl Audit {
                 }
             }
             if waybill.state() == "delivered" && !waybill.lines.is_empty() {
-                let example = if recovered { &mut self.recovered_example } else { &mut self.delivered_example };
+                let example =
+                    if recovered { &mut self.recovered_example } else { &mut self.delivered_example };
                 // The same one at every look at the same evidence.
                 *example = Some(example.map_or(*id, |other| other.min(*id)));
             }
@@ -181,14 +185,22 @@ impl<'a> Books<'a> {
         }
         let mut confirmed = HashSet::new();
         for line in evidence.waybills.values().flat_map(|waybill| &waybill.lines) {
-            let Some(target) = line.destination.as_deref().filter(|_| line.outcome() == "confirmed") else { continue };
+            let Some(target) = line.destination.as_deref().filter(|_| line.outcome() == "confirmed") else {
+                continue;
+            };
             confirmed.extend(outbound(target, line).map(|control_id| (target, control_id)));
         }
-        let by_content = |stored: &'a crate::evidence::Stored| ((stored.feed.as_str(), stored.sha256.as_str()), stored.id);
+        let by_content =
+            |stored: &'a crate::evidence::Stored| ((stored.feed.as_str(), stored.sha256.as_str()), stored.id);
         Self {
             stored: evidence.stored.iter().map(by_content).collect(),
             refused: evidence.refused.iter().map(by_content).collect(),
-            bytes: evidence.stored.iter().chain(&evidence.refused).map(|s| (s.id, s.bytes.as_slice())).collect(),
+            bytes: evidence
+                .stored
+                .iter()
+                .chain(&evidence.refused)
+                .map(|s| (s.id, s.bytes.as_slice()))
+                .collect(),
             taken,
             confirmed,
         }
@@ -209,7 +221,9 @@ fn outbound(target: &str, line: &Line) -> Option<String> {
 fn disappointment(sent: &Sent, waybill: &Waybill, plan: &Plan) -> Option<String> {
     let kind = sent.letter.kind?;
     let state = waybill.state();
-    let refused = plan.refused_order.is_some() && plan.refused_order == sent.letter.filler_order && sent.letter.released;
+    let refused = plan.refused_order.is_some()
+        && plan.refused_order == sent.letter.filler_order
+        && sent.letter.released;
     let wanted: &[&str] = match kind {
         Kind::Result if refused => &["exception"],
         Kind::Result => &["delivered"],
@@ -246,7 +260,11 @@ pub fn compare(original: &[u8], delivered: &[u8]) -> Content {
         return Content::Same;
     }
     let mut rest = segments(&original);
-    if segments(&delivered).all(|segment| rest.any(|other| other == segment)) { Content::Part } else { Content::Different }
+    if segments(&delivered).all(|segment| rest.any(|other| other == segment)) {
+        Content::Part
+    } else {
+        Content::Different
+    }
 }
 
 fn segments(message: &[u8]) -> impl Iterator<Item = &[u8]> {

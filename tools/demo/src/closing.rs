@@ -29,7 +29,11 @@ pub fn show(installation: &Installation, audit: &Audit, screen: &mut Screen) -> 
     screen.head("Look around");
     let tracker = installation.tracker();
     screen.line(&format!("  tracker  {}/api/v1/messages?state=exception", tracker.base()));
-    screen.line(&format!("           {}/api/v1/balance, {}/api/openapi.json", tracker.base(), tracker.base()));
+    screen.line(&format!(
+        "           {}/api/v1/balance, {}/api/openapi.json",
+        tracker.base(),
+        tracker.base()
+    ));
     let example = audit.recovered_example.or(audit.delivered_example);
     if let (Some(jaeger), Some(id)) = (installation.jaeger(), example) {
         screen.line(&format!("  trace    {}", jaeger.page(id)));
@@ -47,9 +51,14 @@ fn verdict(audit: &Audit, balanced: bool, screen: &mut Screen) {
         audit.accepted, audit.refused
     ));
     for (target, count) in &audit.confirmed {
-        screen.line(&format!("  {count} deliveries confirmed by {target}, each found there with the same content"));
+        screen.line(&format!(
+            "  {count} deliveries confirmed by {target}, each found there with the same content"
+        ));
     }
-    screen.line(&format!("  {} deliveries refused by their receiver, each an exception with a reason", audit.rejected));
+    screen.line(&format!(
+        "  {} deliveries refused by their receiver, each an exception with a reason",
+        audit.rejected
+    ));
     if !balanced {
         screen.line("  The balance sheet does NOT balance.");
     }
@@ -69,7 +78,12 @@ pub fn example(audit: &Audit) -> Option<MessageId> {
     audit.recovered_example.or(audit.delivered_example)
 }
 
-fn run(installation: &Installation, arguments: &[&str], fine: &[i32], screen: &mut Screen) -> anyhow::Result<i32> {
+fn run(
+    installation: &Installation,
+    arguments: &[&str],
+    fine: &[i32],
+    screen: &mut Screen,
+) -> anyhow::Result<i32> {
     let output = installation.waybillctl(arguments)?;
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         screen.line(&format!("  {line}"));

@@ -79,12 +79,22 @@ impl Evidence {
         let mut stored = Vec::new();
         for (_, message) in topics.decoded::<InboundMessage>("inbound.message.v1").await? {
             let bytes = message.body.bytes().context("a stored body cannot be read")?.into_owned();
-            stored.push(Stored { id: message.message_id, feed: message.feed, sha256: sha256_hex(&bytes), bytes });
+            stored.push(Stored {
+                id: message.message_id,
+                feed: message.feed,
+                sha256: sha256_hex(&bytes),
+                bytes,
+            });
         }
         let mut refused = Vec::new();
         for (_, message) in topics.decoded::<InboundRejected>("inbound.rejected.v1").await? {
             let bytes = message.body.bytes().context("a refused body cannot be read")?.into_owned();
-            refused.push(Stored { id: message.message_id, feed: message.feed, sha256: sha256_hex(&bytes), bytes });
+            refused.push(Stored {
+                id: message.message_id,
+                feed: message.feed,
+                sha256: sha256_hex(&bytes),
+                bytes,
+            });
         }
         let mut waybills = HashMap::new();
         for waybill in installation.tracker().whole(&[]).await? {

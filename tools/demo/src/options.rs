@@ -46,7 +46,9 @@ where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     match env::var(name) {
-        Ok(text) if !text.is_empty() => text.parse().map(Some).with_context(|| format!("{name}: not a number")),
+        Ok(text) if !text.is_empty() => {
+            text.parse().map(Some).with_context(|| format!("{name}: not a number"))
+        }
         _ => Ok(None),
     }
 }

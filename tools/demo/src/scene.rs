@@ -39,7 +39,8 @@ impl Receivers {
     /// Starts both; public health refuses the order.
     pub async fn start(refused_order: Option<&str>) -> anyhow::Result<Self> {
         let refusal = |order: &str| {
-            Behaviour::accept().rule(Rule::new(Condition::field("OBR", 3, order), Action::Error { code: 204 }))
+            Behaviour::accept()
+                .rule(Rule::new(Condition::field("OBR", 3, order), Action::Error { code: 204 }))
         };
         let at = |behaviour| ReceiveConfig { behaviour, ..ReceiveConfig::default() };
         let behaviour = refused_order.map_or_else(Behaviour::accept, refusal);
@@ -115,7 +116,8 @@ pub async fn play(
     loop {
         let counts = Counts::of(&feeds);
         let done = feeds.iter().all(|feed| feed.running.is_finished());
-        if !was_down && !pace.outage.is_zero() && (counts.sent as f64 >= total as f64 * OUTAGE_AFTER || done) {
+        if !was_down && !pace.outage.is_zero() && (counts.sent as f64 >= total as f64 * OUTAGE_AFTER || done)
+        {
             receivers.portal().down().await;
             (down, was_down) = (true, true);
             outage_end = Some(tokio::time::Instant::now() + pace.outage);
@@ -135,7 +137,12 @@ pub async fn play(
     let mut sent = Vec::new();
     for feed in feeds {
         let report = feed.running.await.context("a sender died")?;
-        sent.extend(report.records.into_iter().map(|record| Sent { letter: feed.letters[record.index].clone(), record }));
+        sent.extend(
+            report
+                .records
+                .into_iter()
+                .map(|record| Sent { letter: feed.letters[record.index].clone(), record }),
+        );
     }
     Ok(sent)
 }

@@ -100,7 +100,10 @@ messages: 9 delivered, 1 no-destination
 balanced
 ";
     assert_eq!(waybillctl(&["balance", "--tracker-url", &url]), (Some(0), expected.to_owned()));
-    let url = tracker(&[("/api/v1/balance", r#"{"rows":[],"messages":{"total":0,"byState":{}},"balanced":false}"#)]);
+    let url = tracker(&[(
+        "/api/v1/balance",
+        r#"{"rows":[],"messages":{"total":0,"byState":{}},"balanced":false}"#,
+    )]);
     let (code, text) = waybillctl(&["balance", "--tracker-url", &url]);
     assert_eq!(code, Some(1));
     assert!(text.ends_with("NOT BALANCED\n"), "{text}");

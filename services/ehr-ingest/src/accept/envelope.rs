@@ -43,7 +43,8 @@ impl<'a> Envelope<'a> {
                 // Whatever the feed's offset is set to: an id never changes.
                 id_time = dtm.unix_millis(Some(0)).map(Timestamp::from_millis);
             }
-            let (application, facility) = (header.sending_application().raw(), header.sending_facility().raw());
+            let (application, facility) =
+                (header.sending_application().raw(), header.sending_facility().raw());
             sender = String::from_utf8_lossy(&[application, b"|", facility].concat()).into_owned().into();
         }
         let id = MessageId::derive_hashed(&feed.name, &sender, id_time, &sha256);
@@ -242,10 +243,10 @@ fn hl7_time(at: Timestamp) -> String {
 /// ERL: segment ^ occurrence ^ field ^ repetition, as far as refusals go.
 fn erl(path: Path) -> String {
     let text = path.to_string();
-    let (segment, field) = text.split_once('-').map_or((text.as_str(), None), |(left, right)| (left, Some(right)));
-    let (name, occurrence) = segment
-        .split_once('[')
-        .map_or((segment, "1"), |(name, number)| (name, number.trim_end_matches(']')));
+    let (segment, field) =
+        text.split_once('-').map_or((text.as_str(), None), |(left, right)| (left, Some(right)));
+    let (name, occurrence) =
+        segment.split_once('[').map_or((segment, "1"), |(name, number)| (name, number.trim_end_matches(']')));
     match field {
         Some(field) => format!("{name}^{occurrence}^{field}^1"),
         None => format!("{name}^{occurrence}"),

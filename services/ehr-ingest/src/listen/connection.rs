@@ -11,10 +11,7 @@ use std::{
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_util::{
-    codec::Decoder,
-    sync::CancellationToken,
-};
+use tokio_util::{codec::Decoder, sync::CancellationToken};
 use waybill_hl7v2::{
     Index,
     mllp::{Inbound, MllpCodec},

@@ -12,7 +12,11 @@ use waybill_telemetry::trace::{
     Attr, SpanHandle, SpanKind, TraceContext, child_of, export_enabled, root_span,
 };
 
-use super::{feed::OpenFeed, recent::{Seen, Slot}, store::{PutError, Store}};
+use super::{
+    feed::OpenFeed,
+    recent::{Seen, Slot},
+    store::{PutError, Store},
+};
 use crate::accept::{self, Envelope, Verdict};
 
 /// What to do with the connection.
@@ -112,7 +116,9 @@ impl<'a> Exchange<'a> {
                 exchange.slot = slot;
                 exchange
             }
-            Verdict::Refuse { rejected, ack } => Self::refused(feed, store, bytes, &envelope, receive, &rejected, ack),
+            Verdict::Refuse { rejected, ack } => {
+                Self::refused(feed, store, bytes, &envelope, receive, &rejected, ack)
+            }
         }
     }
 
@@ -184,7 +190,12 @@ impl<'a> Exchange<'a> {
     }
 
     /// Nothing can be stored now: the sender is told at once and shall repeat it.
-    fn refused_for_now(feed: &'a OpenFeed, bytes: Bytes, envelope: &Envelope<'_>, receive: SpanHandle) -> Self {
+    fn refused_for_now(
+        feed: &'a OpenFeed,
+        bytes: Bytes,
+        envelope: &Envelope<'_>,
+        receive: SpanHandle,
+    ) -> Self {
         let mut exchange = Self::new(feed, bytes, envelope, receive, Reply::Close);
         exchange.fall_back(reason::STORAGE_UNAVAILABLE, "nothing can be stored now", envelope);
         exchange

@@ -45,8 +45,9 @@ pub(crate) struct Meters {
 impl OpenFeed {
     pub(crate) fn new(feed: Feed, settings: FeedConfig) -> Self {
         let name = Label::Feed(&feed.name);
-        let received =
-            |code: AckCode| (code, metrics::counter(Metric::MessagesReceived, &[name, Label::Ack(code.as_str())]));
+        let received = |code: AckCode| {
+            (code, metrics::counter(Metric::MessagesReceived, &[name, Label::Ack(code.as_str())]))
+        };
         let meters = Meters {
             bytes: metrics::histogram(Metric::MessageBytes, &[name]),
             ack_seconds: metrics::histogram(Metric::AckSeconds, &[name]),

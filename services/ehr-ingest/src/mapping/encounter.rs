@@ -33,7 +33,12 @@ impl Event {
 }
 
 /// The encounter of a message with PV1.
-pub(super) fn encounter(message: &Message<'_>, pv1: &Segment<'_>, event: Event, reading: &Reading) -> Encounter {
+pub(super) fn encounter(
+    message: &Message<'_>,
+    pv1: &Segment<'_>,
+    event: Event,
+    reading: &Reading,
+) -> Encounter {
     let field = |number| pv1.field(number);
     let table = |number, table| concept_of(&field(number), table, reading);
     let people = |number, role| practitioners(&field(number), role, reading);
@@ -47,8 +52,13 @@ pub(super) fn encounter(message: &Message<'_>, pv1: &Segment<'_>, event: Event, 
         service_type: table(10, "HL70069"),
         period: period(admitted, discharged),
         location: locations(pv1, event, reading),
-        participant: [people(7, "attender"), people(8, "referrer"), people(9, "consultant"), people(17, "admitter")]
-            .concat(),
+        participant: [
+            people(7, "attender"),
+            people(8, "referrer"),
+            people(9, "consultant"),
+            people(17, "admitter"),
+        ]
+        .concat(),
         diagnosis: diagnoses(message, reading),
         procedure: procedures(message, reading),
         admit_source: table(14, "HL70023"),
@@ -108,7 +118,8 @@ fn location(field: &Field<'_>, status: &str, reading: &Reading) -> Option<Encoun
         floor: part(8),
         period: None,
     };
-    (place != EncounterLocation::default()).then(|| EncounterLocation { status: Some(status.to_owned()), ..place })
+    (place != EncounterLocation::default())
+        .then(|| EncounterLocation { status: Some(status.to_owned()), ..place })
 }
 
 /// DG1-3, until 2.3.1 with DG1-2 naming the system and DG1-4 the text.

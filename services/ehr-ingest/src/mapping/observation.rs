@@ -27,7 +27,8 @@ pub(super) fn observations(obx: &Segment<'_>, reading: &Reading) -> Vec<Observat
     };
     let kind = code(&obx.field(2), reading).unwrap_or_default();
     let unit = Unit::of(obx, reading);
-    let values: Vec<_> = obx.field(5).repetitions().filter_map(|whole| value(&kind, &whole, &unit, reading)).collect();
+    let values: Vec<_> =
+        obx.field(5).repetitions().filter_map(|whole| value(&kind, &whole, &unit, reading)).collect();
     let mut observations: Vec<Observation> = Vec::with_capacity(values.len().max(1));
     for value in values {
         match (value, observations.last_mut().and_then(|last| last.value_string.as_mut())) {
@@ -165,9 +166,10 @@ fn structured(part: impl Fn(usize) -> Option<String>, unit: &Unit) -> Option<Fou
     let (comparator, first, separator, second) = (part(1), part(2), part(3), part(4));
     let plain = matches!(comparator.as_deref(), None | Some("="));
     match (separator.as_deref(), second) {
-        (Some("-"), Some(second)) if plain => {
-            Some(Found::Range(Range { low: Some(decimal(first, unit)?), high: Some(decimal(Some(second), unit)?) }))
-        }
+        (Some("-"), Some(second)) if plain => Some(Found::Range(Range {
+            low: Some(decimal(first, unit)?),
+            high: Some(decimal(Some(second), unit)?),
+        })),
         // A titre has no unit.
         (Some(":" | "/"), Some(second)) if plain => Some(Found::Ratio(Ratio {
             numerator: decimal(first, &Unit::default())?,
@@ -196,8 +198,10 @@ fn structured(part: impl Fn(usize) -> Option<String>, unit: &Unit) -> Option<Fou
 /// TM `HHMM[SS[.S…]]` as FHIR `time`; an offset has no place there.
 fn time(text: &str) -> Option<String> {
     let local = text.split(['+', '-']).next()?;
-    let (digits, fraction) = local.split_once('.').map_or((local, None), |(digits, part)| (digits, Some(part)));
-    let two = |at: usize| digits.get(at..at + 2).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let (digits, fraction) =
+        local.split_once('.').map_or((local, None), |(digits, part)| (digits, Some(part)));
+    let two =
+        |at: usize| digits.get(at..at + 2).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     let seconds = match digits.len() {
         4 => "00",
         6 => two(4)?,

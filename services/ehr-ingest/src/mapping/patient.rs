@@ -41,7 +41,13 @@ pub(super) fn patient(pid: &Segment<'_>, default_authority: Option<&str>, readin
 /// PID-3 first, in the order sent; then what older versions put elsewhere, unless it is the same again.
 fn identifiers(pid: &Segment<'_>, default_authority: Option<&str>, reading: &Reading) -> Vec<Identifier> {
     let mut identifiers: Vec<Identifier> = Vec::new();
-    let sources = [(3, None, default_authority), (2, None, None), (4, None, None), (18, Some("AN"), None), (19, Some("SS"), None)];
+    let sources = [
+        (3, None, default_authority),
+        (2, None, None),
+        (4, None, None),
+        (18, Some("AN"), None),
+        (19, Some("SS"), None),
+    ];
     for (number, default_type, authority) in sources {
         for whole in pid.field(number).repetitions() {
             let Some(found) = identifier(&whole, default_type, authority, reading) else { continue };

@@ -62,7 +62,8 @@ fn address(whole: &Repetition<'_>, reading: &Reading) -> Option<Address> {
     if address == Address::default() {
         return None;
     }
-    address.r#use = leaf(whole, 7).read(reading).and_then(|code| codes::address_use(&code)).map(str::to_owned);
+    address.r#use =
+        leaf(whole, 7).read(reading).and_then(|code| codes::address_use(&code)).map(str::to_owned);
     Some(address)
 }
 
@@ -92,7 +93,8 @@ fn telecom(whole: &Repetition<'_>, place: &str, reading: &Reading) -> Option<Con
         }
         (!number.is_empty()).then_some(number)
     };
-    let value = if email { part(4).or_else(|| part(1)) } else { part(1).or_else(|| part(12)).or_else(number) };
+    let value =
+        if email { part(4).or_else(|| part(1)) } else { part(1).or_else(|| part(12)).or_else(number) };
     let (value, is_email) = match value {
         Some(value) => (value, email),
         // An address alone, whatever the equipment says.
@@ -148,7 +150,11 @@ pub(super) fn interpreters(field: &Field<'_>, role: &str, reading: &Reading) -> 
 }
 
 fn person(identifier: Option<Identifier>, name: Option<HumanName>, role: &str) -> Option<Practitioner> {
-    (identifier.is_some() || name.is_some()).then(|| Practitioner { identifier, name, role: Some(role.to_owned()) })
+    (identifier.is_some() || name.is_some()).then(|| Practitioner {
+        identifier,
+        name,
+        role: Some(role.to_owned()),
+    })
 }
 
 fn clinician_id(value: String, kind: Option<String>, system: Option<String>) -> Identifier {

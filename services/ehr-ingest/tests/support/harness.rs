@@ -52,7 +52,8 @@ impl Door {
     /// A namespace with topics and schemas; the service is not started yet. `None`: there is no stack.
     pub(crate) async fn prepare(name: &str) -> Option<Self> {
         let door = Self::without_topics(name).await?;
-        let topics: Vec<_> = TOPICS.iter().map(|(name, partitions)| (door.topic(name), *partitions)).collect();
+        let topics: Vec<_> =
+            TOPICS.iter().map(|(name, partitions)| (door.topic(name), *partitions)).collect();
         admin::create_topics(&door.kafka, &topics).await.unwrap();
         door.register().await;
         Some(door)
@@ -61,8 +62,11 @@ impl Door {
     pub(crate) async fn without_topics(name: &str) -> Option<Self> {
         let stack = Stack::require().await?;
         let namespace = format!("ingest-{name}-{}", std::process::id());
-        let kafka =
-            KafkaConfig { bootstrap_servers: stack.kafka.clone(), namespace: namespace.clone(), ..KafkaConfig::default() };
+        let kafka = KafkaConfig {
+            bootstrap_servers: stack.kafka.clone(),
+            namespace: namespace.clone(),
+            ..KafkaConfig::default()
+        };
         let registry = RegistryConfig { url: stack.registry.clone(), ..RegistryConfig::default() };
         let (mllp, admin) = (ports::free().unwrap(), ports::free().unwrap());
         let settings = format!(
@@ -217,7 +221,8 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) async fn to(address: SocketAddr) -> Self {
-        let stream = eventually("the listener accepts", SOON, async || Ok(TcpStream::connect(address).await?));
+        let stream =
+            eventually("the listener accepts", SOON, async || Ok(TcpStream::connect(address).await?));
         Self { stream: stream.await.unwrap(), input: Vec::new() }
     }
 
