@@ -72,7 +72,8 @@ impl Deliver {
                 &"the record names another target than its topic",
             ));
         }
-        let original = delivery.body.bytes().map_err(|error| Failure::data(reason::INVALID_RECORD, &error))?;
+        let original =
+            delivery.body.bytes().map_err(|error| Failure::data(reason::INVALID_RECORD, &error))?;
         let message = edit::replace_field(&original, CONTROL_ID, delivery.control_id.as_bytes())
             .map_err(|error| Failure::data(reason::INVALID_RECORD, &error))?;
         let before = self.memory.lock().unknown.contains(&delivery.event_id);
@@ -145,8 +146,8 @@ impl Deliver {
         if failure.outcome == Outcome::Unknown {
             self.memory.lock().unknown.insert(delivery.event_id);
         }
-        // What ends in a dead letter gets its receipt with it; what is tried again says so now.
-        let emit = if failure.class == ErrorClass::Data {
+        // What was sent says what came of it: now if it is tried again, with the dead letter if it is not.
+        let emit = if failure.class == ErrorClass::Data && failure.reason != reason::TARGET_REFUSED {
             Vec::new()
         } else {
             let receipt = Receipt {
@@ -212,14 +213,17 @@ impl KeyedHandler for Deliver {
     fn dead_letter(&self, record: &InRecord, error: &HandlerError) -> Vec<OutRecord> {
         let Ok(incoming) = record.event_headers() else { return Vec::new() };
         let Some(event_id) = incoming.causation_id else { return Vec::new() };
-        let rejected = error.reason == reason::TARGET_REFUSED;
-        let outcome = if rejected { Outcome::Rejected } else { Outcome::DeadLettered };
-        let name = if rejected { "rejected" } else { "dead-lettered" };
+        let refused = error.reason == reason::TARGET_REFUSED;
+        let name = if refused { "rejected" } else { "dead-lettered" };
         metrics::count(Metric::Deliveries, 1, &[Label::Target(&self.target.name), Label::Outcome(name)]);
+        if refused {
+            // Its receipt, with the evidence, came with the error.
+            return Vec::new();
+        }
         let span = dead_letter_span(&incoming, error);
         let receipt = Receipt {
             reason_code: Some(error.reason.into()),
-            ..self.receipt(incoming.correlation_id, event_id, outcome, 1)
+            ..self.receipt(incoming.correlation_id, event_id, Outcome::DeadLettered, 1)
         };
         self.receipts.record(&receipt, &incoming, &span).into_iter().collect()
     }

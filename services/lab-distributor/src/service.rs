@@ -91,9 +91,12 @@ fn spawn_loop<H: KeyedHandler>(
 ) {
     let (config, producer, shutdown) =
         (Arc::clone(&context.config), producer.clone(), context.shutdown.clone());
-    let probe = kafka::probe(&context.health, name);
+    let group = options.group.clone();
+    // By target, so that a ready one does not hide one that is not.
+    let component =
+        group.split_once('.').map_or_else(|| name.to_owned(), |(_, target)| format!("{name} {target}"));
+    let probe = kafka::probe(&context.health, component);
     context.tasks.spawn(name, async move {
-        let group = options.group.clone();
         run_keyed(&config.kafka, options, Arc::new(handler), producer, probe, shutdown)
             .await
             .with_context(|| format!("consumer group {group}"))

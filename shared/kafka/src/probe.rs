@@ -84,7 +84,6 @@ impl Health {
         if reason.is_empty() {
             self.probe.ready();
         } else {
-            tracing::warn!(reason, "not ready");
             self.probe.not_ready(&reason);
         }
         state.reported = Some(reason);

@@ -36,9 +36,12 @@ impl Probe for HealthProbe {
 }
 
 /// Shows a Kafka client as a component of the process, and its polling thread as a heartbeat.
-pub fn probe(health: &Health, name: &'static str) -> Arc<dyn Probe> {
+///
+/// Each client needs a name of its own: two that share one would hide each other's trouble.
+pub fn probe(health: &Health, name: impl Into<String>) -> Arc<dyn Probe> {
+    let name = name.into();
     Arc::new(HealthProbe {
-        component: health.component(name),
+        component: health.component(name.clone()),
         heartbeat: health.heartbeat(name, THREAD_BOUND),
     })
 }
@@ -64,7 +67,6 @@ pub async fn until<T, E: Display, F: Future<Output = Result<T, E>>>(
             Err(error) => {
                 let reason = error.to_string();
                 if reason != shown {
-                    tracing::warn!(reason, "waiting");
                     component.not_ready(reason.clone());
                     shown = reason;
                 }
