@@ -34,7 +34,6 @@ use crate::{
 
 /// What to do with a message.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once per message and taken apart at once")]
 pub enum Verdict {
     /// Store it; then answer.
     Store {
@@ -118,10 +117,16 @@ const NO_MESSAGE_TYPE: Refusal = Refusal {
 /// The feed's policy: version, processing id, type and event, in the order of the standard's table 0357.
 fn not_acceptable(feed: &Feed, header: &waybill_hl7v2::Header<'_>) -> Option<Refusal> {
     let policy = &feed.accept;
-    let lists = |list: &[String], value: &[u8]| list.is_empty() || list.iter().any(|item| item.as_bytes() == value);
-    let refusal = |code, location, text| Some(Refusal { reason: reason::HEADER_NOT_ACCEPTED, code, location, text });
+    let lists =
+        |list: &[String], value: &[u8]| list.is_empty() || list.iter().any(|item| item.as_bytes() == value);
+    let refusal =
+        |code, location, text| Some(Refusal { reason: reason::HEADER_NOT_ACCEPTED, code, location, text });
     if !lists(&policy.versions, header.version_id()) {
-        return refusal(ErrorCode::UnsupportedVersionId, path!("MSH-12"), "this feed does not take the version");
+        return refusal(
+            ErrorCode::UnsupportedVersionId,
+            path!("MSH-12"),
+            "this feed does not take the version",
+        );
     }
     if !lists(&policy.processing_ids, header.processing_id()) {
         return refusal(
@@ -136,7 +141,8 @@ fn not_acceptable(feed: &Feed, header: &waybill_hl7v2::Header<'_>) -> Option<Ref
     let (code, trigger) = (header.message_code(), header.trigger_event());
     let mut code_is_known = false;
     for allowed in &policy.message_types {
-        let (allowed_code, allowed_trigger) = allowed.split_once('^').map_or((allowed.as_str(), None), |(code, event)| (code, Some(event)));
+        let (allowed_code, allowed_trigger) =
+            allowed.split_once('^').map_or((allowed.as_str(), None), |(code, event)| (code, Some(event)));
         if allowed_code.as_bytes() == code {
             code_is_known = true;
             if allowed_trigger.is_none_or(|event| event.as_bytes() == trigger) {

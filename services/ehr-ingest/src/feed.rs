@@ -67,7 +67,8 @@ pub(crate) fn parse_utc_offset(text: &str) -> Option<i16> {
     };
     let (hours, minutes) = rest.split_once(':')?;
     let two = |part: &str, below: i16| {
-        let number = part.parse::<i16>().ok().filter(|_| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()));
+        let number =
+            part.parse::<i16>().ok().filter(|_| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()));
         number.filter(|number| *number < below)
     };
     Some(sign * (two(hours, 15)? * 60 + two(minutes, 60)?))
@@ -75,7 +76,8 @@ pub(crate) fn parse_utc_offset(text: &str) -> Option<i16> {
 
 fn short_hash(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
-    Sha256::digest(bytes)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(bytes);
+    format!("{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
 #[cfg(test)]
@@ -99,6 +101,9 @@ mod tests {
         let plain = profile(FeedConfig::default());
         assert!(plain.starts_with("default@"));
         assert_eq!(plain, profile(FeedConfig { max_connections: 7, ..FeedConfig::default() }));
-        assert_ne!(plain, profile(FeedConfig { default_authority: Some("GH".into()), ..FeedConfig::default() }));
+        assert_ne!(
+            plain,
+            profile(FeedConfig { default_authority: Some("GH".into()), ..FeedConfig::default() })
+        );
     }
 }

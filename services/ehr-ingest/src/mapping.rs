@@ -201,13 +201,11 @@ pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped
 
 /// Authority of identifiers that come without one: the feed's, else the sending facility.
 pub(crate) fn default_authority<'a>(feed: &'a Feed, header: &Header<'a>) -> std::borrow::Cow<'a, str> {
-    match &feed.default_authority {
-        Some(authority) => authority.as_str().into(),
-        None => {
-            let facility = header.sending_facility().component(1);
-            facility.text(&waybill_hl7v2::Charset::utf8()).unwrap_or_default()
-        }
+    if let Some(authority) = &feed.default_authority {
+        return authority.as_str().into();
     }
+    let facility = header.sending_facility().component(1);
+    facility.text(&waybill_hl7v2::Charset::utf8()).unwrap_or_default()
 }
 
 struct Mapping<'m> {

@@ -1,7 +1,5 @@
 //! The example configuration is complete, valid, and states the defaults.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
-
 use ehr_ingest::config::{Config, PatientKeyConfig};
 use serde_json::Value;
 use waybill_runtime::config::from_toml;

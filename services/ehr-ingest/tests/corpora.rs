@@ -1,11 +1,5 @@
 //! Every public sample message is answered, with the right MSA-2, and what is accepted can be mapped.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test may fail by panicking and says what it saw"
-)]
-
 use std::collections::BTreeMap;
 
 use ehr_ingest::{

@@ -194,7 +194,7 @@ async fn a_message_over_the_limit_is_refused_and_the_next_one_is_taken() {
     door.ready().await;
     let mut sender = door.connect().await;
     let mut large = message("ORU^R01", "L1");
-    large.extend(b"NTE|1||".iter().chain(&[b'x'; 100_000]));
+    large.extend(b"NTE|1||".iter().chain(&vec![b'x'; 100_000]));
     sender.exchange(&large).await.is("AR", "L1", Some("102"));
     sender.exchange(&message("ADT^A01", "L2")).await.is("AA", "L2", None);
     let (_, kept) = &door.at_least::<InboundRejected>(1).await[0];

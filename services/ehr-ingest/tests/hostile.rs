@@ -223,7 +223,7 @@ async fn a_frame_without_its_last_byte_is_kept_and_one_without_end_is_counted() 
 async fn a_sender_cannot_flood_the_log() {
     let Some(door) = Door::started("flood").await else { return };
     let mut sender = door.connect().await;
-    let wire = [&[0x0b; 100_000], message("ADT^A01", "FLOOD").as_slice(), b"\x1c\r"].concat();
+    let wire = [vec![0x0b; 100_000].as_slice(), message("ADT^A01", "FLOOD").as_slice(), b"\x1c\r"].concat();
     sender.write(&wire).await;
     sender.reply().await.unwrap().is("AA", "FLOOD", None);
     assert!(door.metric("waybill_frames_malformed_total", "truncated").await > 99_000.0);

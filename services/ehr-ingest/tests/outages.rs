@@ -10,11 +10,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Door, TOPICS, bodies, framed, message};
+use harness::{Door, SOON, TOPICS, bodies, framed, message};
 use tokio::io::AsyncReadExt;
 use waybill_contracts::{Record, inbound::InboundMessage};
 use waybill_kafka::admin;
-use waybill_testkit::{Proxy, Stack};
+use waybill_testkit::{Proxy, Stack, eventually, http, pending};
+
+/// Not ready, and the reason says all of `words`.
+async fn not_ready(door: &Door, words: &[&str]) {
+    let found = eventually("the service says why it is not ready", SOON, async || {
+        let answer = http::ask(&format!("http://{}/ready", door.admin)).await?;
+        let said = answer.status == 503 && words.iter().all(|word| answer.body.contains(word));
+        if said { Ok(()) } else { pending(format!("{} {}", answer.status, answer.body)) }
+    });
+    let found = found.await;
+    assert!(found.is_ok(), "{found:?}\n{}", door.log());
+}
 
 #[tokio::test]
 async fn without_a_broker_senders_are_told_to_repeat_until_there_is_one() {
@@ -29,7 +40,7 @@ async fn without_a_broker_senders_are_told_to_repeat_until_there_is_one() {
     let asked = Instant::now();
     sender.exchange(&message("ADT^A01", "B1")).await.is("AR", "B1", Some("207"));
     assert!(asked.elapsed() < Duration::from_secs(3), "told after {:?}", asked.elapsed());
-    door.not_ready(&["broker"]).await;
+    not_ready(&door, &["broker"]).await;
 
     broker.open().await.unwrap();
     door.ready().await;
@@ -63,7 +74,7 @@ async fn without_a_registry_nothing_is_taken_until_there_is_one() {
     registry.close();
     let url = stack.registry.replace(&upstream.to_string(), &registry.address().to_string());
     let door = door.set("registry.url", url).start();
-    door.not_ready(&["registry"]).await;
+    not_ready(&door, &["registry"]).await;
     let mut sender = door.connect().await;
     sender.exchange(&message("ADT^A01", "S1")).await.is("AR", "S1", Some("207"));
     registry.open().await.unwrap();
@@ -81,13 +92,13 @@ async fn a_missing_topic_and_a_wrong_partition_count_are_named() {
     let others: Vec<_> = others.map(|(name, partitions)| (door.topic(name), *partitions)).collect();
     admin::create_topics(&door.kafka, &others).await.unwrap();
     let door = door.start();
-    door.not_ready(&["inbound.rejected.v1", "does not exist"]).await;
+    not_ready(&door, &["inbound.rejected.v1", "does not exist"]).await;
     let mut sender = door.connect().await;
     sender.exchange(&message("ADT^A01", "T1")).await.is("AR", "T1", Some("207"));
     admin::create_topics(&door.kafka, &[(rejected.clone(), 2)]).await.unwrap();
-    door.not_ready(&["inbound.rejected.v1", "2 partitions"]).await;
+    not_ready(&door, &["inbound.rejected.v1", "2 partitions"]).await;
     admin::delete_topics(&door.kafka, std::slice::from_ref(&rejected)).await.unwrap();
-    door.not_ready(&["inbound.rejected.v1", "does not exist"]).await;
+    not_ready(&door, &["inbound.rejected.v1", "does not exist"]).await;
     admin::create_topics(&door.kafka, &[(rejected, 3)]).await.unwrap();
     door.ready().await;
     sender.exchange(&message("ADT^A01", "T1")).await.is("AA", "T1", None);

@@ -30,7 +30,10 @@ pub async fn compliance(unit: Unit) -> anyhow::Result<()> {
     subject.bad_usage_is_refused().context("bad usage")?;
     subject.taken_port_is_reported().context("an admin port that is taken")?;
     let mut process = subject.start()?;
-    subject.ports_answer(&mut process).await.with_context(|| format!("the admin port\n{}", process.tail()))?;
+    subject
+        .ports_answer(&mut process)
+        .await
+        .with_context(|| format!("the admin port\n{}", process.tail()))?;
     let exit = process.terminate(Duration::from_secs(40)).await?;
     ensure!(exit == Exit::Code(0), "SIGTERM: {exit:?}\n{}", process.tail());
     logs_are_json(&process.log()).with_context(|| format!("logs\n{}", process.tail()))?;
@@ -120,7 +123,11 @@ impl Subject {
         expect(&self.run(&["--help"])?, 0)?;
         let version = self.run(&["--version"])?;
         expect(&version, 0)?;
-        ensure!(text(&version).contains(self.unit.name()), "--version does not name the service: {}", text(&version));
+        ensure!(
+            text(&version).contains(self.unit.name()),
+            "--version does not name the service: {}",
+            text(&version)
+        );
         Ok(())
     }
 
@@ -142,6 +149,7 @@ impl Subject {
             arguments: vec!["--config".into(), self.write("run.toml", &self.config)?.into()],
             admin: self.addresses.admin(self.unit),
             log: self.folder.join("run.log"),
+            shielded: false,
         })
     }
 
@@ -150,11 +158,15 @@ impl Subject {
         let admin = process.admin();
         eventually("/live answers", SOON, async || Ok(http::get(&format!("{admin}/live")).await?)).await?;
         let ready = process.wait_not_ready(SOON, &[]).await?;
-        serde_json::from_str::<Value>(&ready.body).with_context(|| format!("/ready is not JSON: {}", ready.body))?;
+        serde_json::from_str::<Value>(&ready.body)
+            .with_context(|| format!("/ready is not JSON: {}", ready.body))?;
         let version = http::json(&format!("{admin}/version")).await?.context("/version")?;
         ensure!(version["service"] == self.unit.name(), "/version says {version}");
         let metrics = process.metrics().await?;
-        ensure!(metrics.lines().any(|line| line.starts_with("# TYPE ")), "/metrics has no metric:\n{metrics}");
+        ensure!(
+            metrics.lines().any(|line| line.starts_with("# TYPE ")),
+            "/metrics has no metric:\n{metrics}"
+        );
         let unknown = http::ask(&format!("{admin}/no-such-path")).await?;
         ensure!(unknown.status == 404, "an unknown path answers {}", unknown.status);
         Ok(())
@@ -177,6 +189,11 @@ fn text(output: &Output) -> String {
 }
 
 fn expect(output: &Output, code: i32) -> anyhow::Result<()> {
-    ensure!(output.status.code() == Some(code), "{} instead of exit code {code}:\n{}", output.status, text(output));
+    ensure!(
+        output.status.code() == Some(code),
+        "{} instead of exit code {code}:\n{}",
+        output.status,
+        text(output)
+    );
     Ok(())
 }

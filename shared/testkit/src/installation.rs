@@ -25,11 +25,12 @@ use crate::{
 };
 
 /// A service that starts on a busy machine, with schemas and topics there, is ready well within this.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 /// Above the services' own drain deadline.
 const STOP: Duration = Duration::from_secs(40);
 
 /// What an installation is to be like.
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a builder")]
 #[derive(Debug)]
 pub struct Builder {
     stack: Stack,
@@ -44,6 +45,7 @@ pub struct Builder {
     keep: bool,
     with_topics: bool,
     as_it_stands: bool,
+    shielded: bool,
 }
 
 impl Builder {
@@ -105,6 +107,13 @@ impl Builder {
         self.namespace("").default_ports()
     }
 
+    /// Ctrl-C at the terminal does not reach the services: whoever started them stops them, in order and once.
+    #[must_use]
+    pub fn shielded(mut self) -> Self {
+        self.shielded = true;
+        self
+    }
+
     /// Configuration and logs go here instead of a temporary folder.
     #[must_use]
     pub fn folder(mut self, folder: &Path) -> Self {
@@ -129,16 +138,13 @@ impl Builder {
     /// Makes database, topics, schemas and configuration files; starts nothing.
     pub async fn prepare(self) -> anyhow::Result<Installation> {
         let keep = self.keep || std::env::var("WAYBILL_TEST_KEEP").is_ok_and(|value| value == "1");
-        let (folder, temporary) = match self.folder {
-            Some(folder) => {
-                fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-                (folder, None)
-            }
-            None => {
-                let mut temporary = tempfile::Builder::new().prefix("waybill-").tempdir()?;
-                temporary.disable_cleanup(keep);
-                (temporary.path().to_owned(), Some(temporary))
-            }
+        let (folder, temporary) = if let Some(folder) = self.folder {
+            fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            (folder, None)
+        } else {
+            let mut temporary = tempfile::Builder::new().prefix("waybill-").tempdir()?;
+            temporary.disable_cleanup(keep);
+            (temporary.path().to_owned(), Some(temporary))
         };
         let mut via = self.via;
         let database = self.namespace.replace('-', "_");
@@ -178,6 +184,7 @@ impl Builder {
             folder,
             temporary,
             keep,
+            shielded: self.shielded,
         };
         if self.with_topics {
             installation.apply_topics()?;
@@ -210,6 +217,7 @@ pub struct Installation {
     folder: PathBuf,
     temporary: Option<TempDir>,
     keep: bool,
+    shielded: bool,
 }
 
 impl Installation {
@@ -227,6 +235,7 @@ impl Installation {
             keep: false,
             with_topics: true,
             as_it_stands: false,
+            shielded: false,
         }
     }
 
@@ -286,7 +295,12 @@ impl Installation {
             return Ok(());
         }
         let said = [output.stdout, output.stderr].concat();
-        bail!("waybillctl {} failed ({}):\n{}", command.join(" "), output.status, String::from_utf8_lossy(&said));
+        bail!(
+            "waybillctl {} failed ({}):\n{}",
+            command.join(" "),
+            output.status,
+            String::from_utf8_lossy(&said)
+        );
     }
 
     /// Runs `waybillctl` for this installation, as an operator would.
@@ -312,7 +326,8 @@ impl Installation {
 
     /// Starts a service with its present settings, in place of the process that ran before.
     pub fn start(&mut self, unit: Unit) -> anyhow::Result<()> {
-        let launch = self.launch(unit, unit.name(), &self.configs[&unit].clone(), self.addresses.admin(unit))?;
+        let launch =
+            self.launch(unit, unit.name(), &self.configs[&unit].clone(), self.addresses.admin(unit))?;
         self.units.insert(unit, Process::start(launch)?);
         Ok(())
     }
@@ -324,7 +339,11 @@ impl Installation {
 
     /// Starts one more process of a service, with an admin port and listeners of its own: `name` is for its log. Of
     /// ehr-ingest it gives the listeners by feed.
-    pub fn start_replica(&self, unit: Unit, name: &str) -> anyhow::Result<(Process, Vec<(String, SocketAddr)>)> {
+    pub fn start_replica(
+        &self,
+        unit: Unit,
+        name: &str,
+    ) -> anyhow::Result<(Process, Vec<(String, SocketAddr)>)> {
         let mut config = self.configs[&unit].clone();
         let admin = ports::free()?;
         settings::put(&mut config, "admin.listen", admin.to_string().into());
@@ -349,13 +368,15 @@ impl Installation {
 
     fn launch(&self, unit: Unit, name: &str, config: &Table, admin: SocketAddr) -> anyhow::Result<Launch> {
         let file = self.folder.join(format!("{name}.toml"));
-        fs::write(&file, toml::to_string(config)?).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(&file, toml::to_string(config)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
         Ok(Launch {
             name: name.to_owned(),
             binary: binaries::find(unit.name())?,
             arguments: vec![OsString::from("--config"), file.into()],
             admin,
             log: self.folder.join(format!("{name}.log")),
+            shielded: self.shielded,
         })
     }
 
@@ -418,14 +439,16 @@ impl Drop for Installation {
         if self.keep {
             return;
         }
-        let (topics, postgres, database) = (self.topics.clone(), self.stack.postgres.clone(), self.database.clone());
+        let (topics, postgres, database) =
+            (self.topics.clone(), self.stack.postgres.clone(), self.database.clone());
         // A drop cannot await, and a runtime cannot start inside another: a thread can have its own.
         let cleaning = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(async {
                     // Best effort: the stack may be what the test took away.
-                    let work = async { (topics.delete().await, database::drop_it(&postgres, &database).await) };
+                    let work =
+                        async { (topics.delete().await, database::drop_it(&postgres, &database).await) };
                     let _ = tokio::time::timeout(Duration::from_secs(20), work).await;
                 });
             }

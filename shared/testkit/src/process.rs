@@ -14,11 +14,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use crate::{
-    eventually, http,
-    http::Answer,
-    pending,
-};
+use crate::{eventually, http, http::Answer, pending};
 
 /// Lines of the log that an error shows.
 const TAIL: usize = 25;
@@ -31,6 +27,8 @@ pub(crate) struct Launch {
     pub(crate) arguments: Vec<OsString>,
     pub(crate) admin: SocketAddr,
     pub(crate) log: PathBuf,
+    /// In a process group of its own: Ctrl-C at the terminal does not reach it.
+    pub(crate) shielded: bool,
 }
 
 /// How a process ended.
@@ -73,7 +71,9 @@ impl Process {
 
     /// Everything that was written to stdout and stderr so far, over all restarts.
     pub fn log(&self) -> String {
-        fs::read(&self.launch.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        fs::read(&self.launch.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
     }
 
     /// Where its log is.
@@ -91,7 +91,8 @@ impl Process {
         let text = self.metrics().await?;
         let fits = |line: &&str| {
             let rest = line.strip_prefix(name);
-            rest.is_some_and(|rest| rest.starts_with(['{', ' '])) && labels.iter().all(|label| line.contains(label))
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|label| line.contains(label))
         };
         Ok(text.lines().find(fits).and_then(|line| line.rsplit(' ').next()?.parse().ok()))
     }
@@ -128,7 +129,11 @@ impl Process {
                 return Ok(None);
             }
             let answer = http::ask(&url).await?;
-            if holds(&answer) { Ok(Some(answer)) } else { pending(format!("{} {}", answer.status, answer.body)) }
+            if holds(&answer) {
+                Ok(Some(answer))
+            } else {
+                pending(format!("{} {}", answer.status, answer.body))
+            }
         });
         match found.await {
             Ok(Some(answer)) => Ok(answer),
@@ -210,8 +215,16 @@ fn spawn(launch: &Launch) -> anyhow::Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(&launch.log);
     let log = log.with_context(|| format!("cannot write {}", launch.log.display()))?;
     let mut command = Command::new(&launch.binary);
-    command.args(&launch.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+    command
+        .args(&launch.arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .kill_on_drop(true);
     isolate(command.as_std_mut());
+    if launch.shielded {
+        command.process_group(0);
+    }
     command.spawn().with_context(|| format!("cannot start {}", launch.binary.display()))
 }
 

@@ -130,7 +130,7 @@ impl Audit {
                         }
                     },
                     ("confirmed", None) => {
-                        self.finding(format!("{id}: confirmed, but {target} does not have it"))
+                        self.finding(format!("{id}: confirmed, but {target} does not have it"));
                     }
                     ("rejected" | "dead-lettered", None) => {
                         self.rejected += 1;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use waybill_testkit::{Installation, Stack, Target, Unit};
 
-use crate::screen::Screen;
+use crate::{screen::Screen, stop_signal};
 
 /// Where the example routing table sends results; nobody listens there unless the user starts a receiver.
 const TARGETS: [(&str, &str); 2] = [("ehr-portal", "127.0.0.1:2601"), ("public-health", "127.0.0.1:2602")];
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs until Ctrl-C, or until a service ends by itself, which is an error.
 pub async fn run(stack: &Stack, folder: &Path, screen: &mut Screen) -> anyhow::Result<()> {
-    let mut builder = Installation::on(stack).as_it_stands().folder(folder);
+    let mut builder = Installation::on(stack).as_it_stands().shielded().folder(folder);
     for (name, address) in TARGETS {
         builder = builder.target(Target::new(name, address));
     }
@@ -36,18 +36,17 @@ pub async fn run(stack: &Stack, folder: &Path, screen: &mut Screen) -> anyhow::R
         tails.push((unit, BufReader::new(File::open(&log)?), String::new()));
     }
     screen.line(&format!("Configuration and logs: {}", folder.display()));
-    screen.line("MLLP: ehr 127.0.0.1:2575, lis 127.0.0.1:2576. Tracker: http://127.0.0.1:8090/api/v1/messages");
+    screen
+        .line("MLLP: ehr 127.0.0.1:2575, lis 127.0.0.1:2576. Tracker: http://127.0.0.1:8090/api/v1/messages");
     for (name, address) in TARGETS {
-        screen.line(&format!("Results for {name} go to {address}: `target/debug/simulator receive --listen {address}`"));
+        screen.line(&format!(
+            "Results for {name} go to {address}: `target/debug/simulator receive --listen {address}`"
+        ));
     }
     screen.line("Ctrl-C stops all.");
+    let mut stop = std::pin::pin!(stop_signal());
     let ended = loop {
-        for (unit, reader, line) in &mut tails {
-            while reader.read_line(line)? > 0 && line.ends_with('\n') {
-                screen.line(&format!("{:<20} | {}", unit.name(), line.trim_end()));
-                line.clear();
-            }
-        }
+        show(&mut tails, screen)?;
         let mut ended = None;
         for unit in Unit::ALL {
             if !installation.unit(unit)?.is_running() {
@@ -58,13 +57,29 @@ pub async fn run(stack: &Stack, folder: &Path, screen: &mut Screen) -> anyhow::R
             break ended;
         }
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => break None,
+            () = &mut stop => break None,
             () = tokio::time::sleep(LOOK) => {}
         }
     };
-    installation.stop().await?;
+    screen.line("stopping");
+    let stopped = installation.stop().await;
+    show(&mut tails, screen)?;
+    stopped?;
     match ended {
         Some(unit) => anyhow::bail!("{unit} has ended by itself"),
         None => Ok(()),
     }
+}
+
+type Tail = (Unit, BufReader<File>, String);
+
+/// Prints what was logged since; a line that is not whole yet waits.
+fn show(tails: &mut [Tail], screen: &mut Screen) -> io::Result<()> {
+    for (unit, reader, line) in tails {
+        while reader.read_line(line)? > 0 && line.ends_with('\n') {
+            screen.line(&format!("{:<20} | {}", unit.name(), line.trim_end()));
+            line.clear();
+        }
+    }
+    Ok(())
 }

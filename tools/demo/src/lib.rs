@@ -16,3 +16,16 @@ pub mod messages;
 pub mod options;
 pub mod scene;
 pub mod screen;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Resolves at Ctrl-C, SIGTERM or the end of the terminal: each means that the services are to be stopped.
+pub async fn stop_signal() {
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
+    std::future::poll_fn(|context| {
+        let ready = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if ready { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+}

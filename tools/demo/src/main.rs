@@ -1,6 +1,10 @@
 //! `demo`: see the library. `demo run`: the services in the foreground.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use waybill_contracts::Timestamp;
@@ -10,6 +14,7 @@ use waybill_demo::{
     options::Options,
     scene::{self, Pace, Receivers},
     screen::Screen,
+    stop_signal,
 };
 use waybill_testkit::Stack;
 
@@ -47,7 +52,19 @@ async fn main() -> ExitCode {
 async fn run(screen: &mut Screen) -> anyhow::Result<()> {
     let stack = Stack::from_env();
     stack.reach().await?;
+    ports_are_free()?;
     foreground::run(&stack, &folder("run")?, screen).await
+}
+
+/// What listens on our ports may be another demo, whose topics must not be taken from under it.
+fn ports_are_free() -> anyhow::Result<()> {
+    for port in [2575, 2576, 8090, 9101, 9102, 9106] {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        TcpListener::bind(address).with_context(|| {
+            format!("{address} is taken: stop the other demo, `make run`, or what else listens there")
+        })?;
+    }
+    Ok(())
 }
 
 /// `target/<name>`, beside where this program was built.
@@ -59,12 +76,17 @@ fn folder(name: &str) -> anyhow::Result<PathBuf> {
 
 async fn demo(screen: &mut Screen) -> anyhow::Result<bool> {
     // Two seconds apart two seeds differ; a day apart they are still short.
-    let options = Options::from_env((Timestamp::now().as_millis() / 1000).rem_euclid(1 << 24).cast_unsigned())?;
+    let options =
+        Options::from_env((Timestamp::now().as_millis() / 1000).rem_euclid(1 << 24).cast_unsigned())?;
     let stack = Stack::from_env();
     stack.reach().await?;
+    ports_are_free()?;
     let letters = match &options.folder {
         None => {
-            screen.line(&format!("{} messages of a seeded hospital, DEMO_SEED={}", options.count, options.seed));
+            screen.line(&format!(
+                "{} messages of a seeded hospital, DEMO_SEED={}",
+                options.count, options.seed
+            ));
             messages::generated(options.seed, options.count)
         }
         Some(folder) => {
@@ -86,26 +108,29 @@ async fn demo(screen: &mut Screen) -> anyhow::Result<bool> {
     // A namespace per run: an earlier run's messages cannot be mistaken for this one's.
     let namespace = format!("demo-{:x}", Timestamp::now().as_millis() / 1000);
     let builder = scene::install(&stack, &receivers, &namespace).await?;
-    let starting = builder.default_ports().folder(&logs).keep(true).start();
+    let starting = builder.default_ports().shielded().folder(&logs).keep(true).start();
+    let mut stop = std::pin::pin!(stop_signal());
     let mut installation = tokio::select! {
         started = starting => started?,
-        _ = tokio::signal::ctrl_c() => anyhow::bail!("stopped"),
+        () = &mut stop => anyhow::bail!("stopped"),
     };
     let pace = Pace { rate: options.rate, outage: options.outage };
     let whole = async {
         let sent = scene::play(&installation, &receivers, letters, pace, screen).await?;
         let evidence = scene::settle(&installation, &receivers, sent, screen).await?;
         let accounted = closing::show(&installation, &Audit::of(&evidence, &plan), screen)?;
-        if options.keep {
-            screen.line("\nThe services go on (DEMO_KEEP=1): ehr 127.0.0.1:2575, lis 127.0.0.1:2576. Ctrl-C stops them.");
-            std::future::pending::<()>().await;
-        }
         anyhow::Ok(accounted)
     };
     let outcome = tokio::select! {
         outcome = whole => outcome,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("stopped")),
+        () = &mut stop => Err(anyhow::anyhow!("stopped")),
     };
+    if options.keep && outcome.is_ok() {
+        screen.line(
+            "\nThe services go on (DEMO_KEEP=1): ehr 127.0.0.1:2575, lis 127.0.0.1:2576. Ctrl-C stops them.",
+        );
+        stop.await;
+    }
     installation.stop().await?;
     outcome
 }

@@ -51,7 +51,7 @@ impl From<Generated> for Letter {
 pub fn from_folder(path: &Path) -> anyhow::Result<(Vec<Letter>, Vec<String>)> {
     let (mut letters, mut skipped) = (Vec::new(), Vec::new());
     for outgoing in folder::read(path, true)? {
-        if !outgoing.is_hl7() {
+        if !has_header(&outgoing.bytes) {
             skipped.push(outgoing.source.unwrap_or_default());
             continue;
         }
@@ -60,6 +60,14 @@ pub fn from_folder(path: &Path) -> anyhow::Result<(Vec<Letter>, Vec<String>)> {
         letters.push(Letter { feed, outgoing, kind: None, filler_order: None, released: false });
     }
     Ok((letters, skipped))
+}
+
+/// Whether there is a header that an acknowledgement could be made from: MSH, a separator, encoding characters.
+/// Without one a receiver can only close the connection.
+fn has_header(message: &[u8]) -> bool {
+    message
+        .windows(5)
+        .any(|window| window.starts_with(b"MSH") && window[3..].iter().all(u8::is_ascii_punctuation))
 }
 
 /// The field of the first segment behind so many separators, as bytes; MSH-9 is behind 8.
@@ -79,11 +87,13 @@ mod tests {
         assert_eq!(field(b"MSH#^~\\&#A#B#C#D#1##ADT^A01#7\rPID#", 8), Some(&b"ADT^A01"[..]));
         assert_eq!(field(b"\xef\xbb\xbfMSH|^~\\&|A|B|C|D|1||ADT^A01|7\r", 9), Some(&b"7"[..]));
         assert_eq!(field(b"no message", 9), None);
+        assert!(has_header(b"MSH|^~\\&|") && !has_header(b"MSH|\rPID|1") && !has_header(b"PID|1"));
     }
 
     #[test]
     fn the_same_seed_gives_the_same_letters() {
-        let bytes = |seed| generated(seed, 40).into_iter().map(|letter| letter.outgoing.bytes).collect::<Vec<_>>();
+        let bytes =
+            |seed| generated(seed, 40).into_iter().map(|letter| letter.outgoing.bytes).collect::<Vec<_>>();
         assert_eq!(bytes(7), bytes(7));
         assert_ne!(bytes(7), bytes(8));
     }

@@ -11,7 +11,10 @@ use std::{
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_util::{codec::Decoder, sync::CancellationToken};
+use tokio_util::{
+    codec::{Decoder, Encoder},
+    sync::CancellationToken,
+};
 use waybill_hl7v2::{
     Index,
     mllp::{Inbound, MllpCodec},
@@ -146,13 +149,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
     async fn answer(&mut self, turn: Vec<Exchange<'a>>) -> Result<(), End> {
         let mut end = Ok(());
         for mut exchange in turn {
-            let answer = match exchange.settled() {
-                Some(answer) => answer,
-                None => {
-                    // What is known already does not wait for this one.
-                    end = end.and(self.flush().await);
-                    exchange.settle().await
-                }
+            let answer = if let Some(answer) = exchange.settled() {
+                answer
+            } else {
+                // What is known already does not wait for this one.
+                let flushed = self.flush().await;
+                end = end.and(flushed);
+                exchange.settle().await
             };
             match answer {
                 Answer::Write(ack) if end.is_ok() => end = self.queue(ack),
@@ -167,7 +170,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
     }
 
     fn queue(&mut self, ack: Vec<u8>) -> Result<(), End> {
-        use tokio_util::codec::Encoder;
         self.codec.encode(bytes::Bytes::from(ack), &mut self.output).map_err(|_| End::Broken)
     }
 

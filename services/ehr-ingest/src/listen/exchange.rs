@@ -95,10 +95,14 @@ impl<'a> Exchange<'a> {
                 );
             }
         }
-        let receive = receive_span(feed, &envelope, started);
         if !store.admits() {
+            // The root of the trace is for the receipt that counts, when it comes again.
+            let first = TraceContext::for_message(envelope.id());
+            let receive =
+                child_of(&first, "receive deferred", SpanKind::Server, &[Attr::Feed(&feed.feed.name)]);
             return Self::refused_for_now(feed, bytes, &envelope, receive);
         }
+        let receive = receive_span(feed, &envelope, started);
         match accept::judge(&feed.feed, &envelope, index) {
             Verdict::Store { message, key, ack } => {
                 let send = child_of(

@@ -120,17 +120,17 @@ pub(crate) fn concepts(field: &Field<'_>, reading: &Reading) -> Vec<CodeableConc
 /// HD as the parts of a CX, EI or XCN carry it: an OID or UUID as a URI, another universal id as it is, else the namespace.
 pub(crate) fn authority(hd: &Component<'_>, reading: &Reading) -> Option<String> {
     let part = |number| hd.subcomponent(number).read(reading);
-    universal(part(1), part(2), part(3))
+    universal(part(1), part(2), part(3).as_deref())
 }
 
 /// The same from components of a repetition, as in EI: namespace, universal id, type from `first` on.
 fn authority_at(whole: &Repetition<'_>, first: usize, reading: &Reading) -> Option<String> {
     let part = |number| leaf(whole, number).read(reading);
-    universal(part(first), part(first + 1), part(first + 2))
+    universal(part(first), part(first + 1), part(first + 2).as_deref())
 }
 
-fn universal(namespace: Option<String>, id: Option<String>, kind: Option<String>) -> Option<String> {
-    match (id, kind.as_deref()) {
+fn universal(namespace: Option<String>, id: Option<String>, kind: Option<&str>) -> Option<String> {
+    match (id, kind) {
         (Some(oid), Some("ISO")) => Some(format!("urn:oid:{oid}")),
         (Some(uuid), Some("UUID" | "GUID")) => Some(format!("urn:uuid:{}", uuid.to_ascii_lowercase())),
         (Some(id), _) => Some(id),
@@ -157,7 +157,12 @@ pub(crate) fn entity(field: &Field<'_>, kind: &str, reading: &Reading) -> Option
     let whole = field.repetition(1);
     let value = leaf(&whole, 1).read(reading)?;
     let kind = (!kind.is_empty()).then(|| kind.to_owned());
-    Some(Identifier { r#use: None, r#type: kind, system: authority_at(&whole, 2, reading), value: Phi::new(value) })
+    Some(Identifier {
+        r#use: None,
+        r#type: kind,
+        system: authority_at(&whole, 2, reading),
+        value: Phi::new(value),
+    })
 }
 
 /// EIP component (placer or filler) of SPM-2, OBR-29: entity in subcomponents.
@@ -165,5 +170,10 @@ pub(crate) fn paired_entity(part: &Component<'_>, kind: &str, reading: &Reading)
     let value = part.subcomponent(1).read(reading)?;
     let sub = |number| part.subcomponent(number).read(reading);
     let kind = (!kind.is_empty()).then(|| kind.to_owned());
-    Some(Identifier { r#use: None, r#type: kind, system: universal(sub(2), sub(3), sub(4)), value: Phi::new(value) })
+    Some(Identifier {
+        r#use: None,
+        r#type: kind,
+        system: universal(sub(2), sub(3), sub(4).as_deref()),
+        value: Phi::new(value),
+    })
 }

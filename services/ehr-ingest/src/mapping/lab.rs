@@ -14,15 +14,18 @@ use super::{
 };
 
 /// The reports among the segments of one patient, in the order sent.
-pub(super) fn reports<'m>(segments: impl Iterator<Item = Segment<'m>>, reading: &Reading) -> Vec<DiagnosticReport> {
-    let mut reading_of = Reports { reading, reports: Vec::new(), orc: None, notes: Notes::Nobody, has_spm: false };
+pub(super) fn reports<'m>(
+    segments: impl Iterator<Item = Segment<'m>>,
+    reading: &Reading,
+) -> Vec<DiagnosticReport> {
+    let mut groups = Groups { reading, done: Vec::new(), orc: None, notes: Notes::Nobody, has_spm: false };
     for segment in segments {
-        reading_of.take(&segment);
+        groups.take(&segment);
     }
-    for report in &mut reading_of.reports {
+    for report in &mut groups.done {
         inherit_time(report);
     }
-    reading_of.reports
+    groups.done
 }
 
 /// An observation of the report is flagged critical.
@@ -39,9 +42,10 @@ enum Notes {
     Observation,
 }
 
-struct Reports<'r, 'm> {
+struct Groups<'r, 'm> {
     reading: &'r Reading,
-    reports: Vec<DiagnosticReport>,
+    /// The last one may still get observations.
+    done: Vec<DiagnosticReport>,
     /// Of the order whose OBR is still to come.
     orc: Option<Segment<'m>>,
     notes: Notes,
@@ -49,7 +53,7 @@ struct Reports<'r, 'm> {
     has_spm: bool,
 }
 
-impl<'m> Reports<'_, 'm> {
+impl<'m> Groups<'_, 'm> {
     fn take(&mut self, segment: &Segment<'m>) {
         match segment.name() {
             b"ORC" => {
@@ -58,13 +62,13 @@ impl<'m> Reports<'_, 'm> {
             }
             b"OBR" => {
                 let orc = self.orc.take();
-                self.reports.push(report(segment, orc.as_ref(), self.reading));
+                self.done.push(report(segment, orc.as_ref(), self.reading));
                 self.has_spm = false;
                 self.notes = Notes::Report;
             }
             b"OBX" => self.take_observations(segment),
             b"SPM" => {
-                if let Some(report) = self.reports.last_mut() {
+                if let Some(report) = self.done.last_mut() {
                     if !std::mem::replace(&mut self.has_spm, true) {
                         // What OBR-15 said is repeated here in full.
                         report.specimen.clear();
@@ -81,7 +85,7 @@ impl<'m> Reports<'_, 'm> {
 
     fn take_observations(&mut self, obx: &Segment<'m>) {
         // An OBX before any OBR belongs to the patient (2.7 and later), not to a report.
-        let Some(report) = self.reports.last_mut() else { return };
+        let Some(report) = self.done.last_mut() else { return };
         for observer in practitioners(&obx.field(16), "performer", self.reading) {
             if !report.performer.contains(&observer) {
                 report.performer.push(observer);
@@ -92,7 +96,7 @@ impl<'m> Reports<'_, 'm> {
     }
 
     fn take_note(&mut self, nte: &Segment<'m>) {
-        let Some(report) = self.reports.last_mut() else { return };
+        let Some(report) = self.done.last_mut() else { return };
         let notes = match (self.notes, report.result.last_mut()) {
             (Notes::Observation, Some(Observation { note, .. })) => note,
             (Notes::Report, _) => &mut report.note,
@@ -108,9 +112,11 @@ fn report(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> Di
         entity(&obr.field(field), kind, reading).or_else(|| entity(&orc?.field(field), kind, reading))
     };
     let status_code = code(&obr.field(25), reading);
-    let performer: Vec<Practitioner> =
-        [interpreters(&obr.field(32), "interpreter", reading), practitioners(&obr.field(16), "orderer", reading)]
-            .concat();
+    let performer: Vec<Practitioner> = [
+        interpreters(&obr.field(32), "interpreter", reading),
+        practitioners(&obr.field(16), "orderer", reading),
+    ]
+    .concat();
     DiagnosticReport {
         placer_order_number: number(2, "PLAC"),
         filler_order_number: number(3, "FILL"),
@@ -138,7 +144,9 @@ fn ordered_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<Specimen> {
         return None;
     }
     let coding = code.map(|code| Coding {
-        system: Some(part(3).map_or_else(|| "HL70070".to_owned(), |name| codes::code_system(&name).to_owned())),
+        system: Some(
+            part(3).map_or_else(|| "HL70070".to_owned(), |name| codes::code_system(&name).to_owned()),
+        ),
         code: Some(code),
         display: display.clone(),
     });

@@ -40,7 +40,7 @@ pub(crate) const TOPICS: [(&str, i32); 7] = [
 /// The service and what it was given.
 pub(crate) struct Door {
     pub(crate) mllp: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     pub(crate) kafka: KafkaConfig,
     registry: RegistryConfig,
     settings: Table,
@@ -133,17 +133,6 @@ impl Door {
         });
         let ready = ready.await;
         assert!(ready.is_ok(), "{ready:?}\n{}", self.log());
-    }
-
-    /// Not ready, and the reason says all of `words`.
-    pub(crate) async fn not_ready(&self, words: &[&str]) {
-        let found = eventually("the service says why it is not ready", SOON, async || {
-            let answer = http::ask(&format!("http://{}/ready", self.admin)).await?;
-            let said = answer.status == 503 && words.iter().all(|word| answer.body.contains(word));
-            if said { Ok(()) } else { pending(format!("{} {}", answer.status, answer.body)) }
-        });
-        let found = found.await;
-        assert!(found.is_ok(), "{found:?}\n{}", self.log());
     }
 
     pub(crate) fn topic(&self, name: &str) -> TopicName {
