@@ -24,7 +24,7 @@ pub const PUBLIC_HEALTH: &str = "public-health";
 /// After this share of the messages the portal goes down.
 const OUTAGE_AFTER: f64 = 0.3;
 /// After the last message: retries of the outage, then the tracker's own pace.
-const SETTLING: Duration = Duration::from_secs(120);
+const SETTLING: Duration = Duration::from_mins(2);
 /// Time between two looks at the counts.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -194,7 +194,7 @@ impl Feed {
         let config = SendConfig {
             connections: 4,
             rate: Some(rate),
-            give_up_after: Duration::from_secs(60),
+            give_up_after: Duration::from_mins(1),
             ..SendConfig::to(address.to_string())
         };
         let sender = Sender::new(config);
