@@ -7,6 +7,7 @@ use std::time::Duration;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_log::AsLog as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, filter};
@@ -96,6 +97,7 @@ pub fn init(
             .with_tracked_inactivity(false)
             .with_filter(exported)
     });
+    let loudest = filter.max_level_hint().unwrap_or(filter::LevelFilter::TRACE);
     tracing_subscriber::registry()
         .with(export)
         .with(RememberIds)
@@ -103,6 +105,9 @@ pub fn init(
         .with(lines.with_filter(filter))
         .try_init()
         .map_err(|_| TelemetryError::Twice)?;
+    // A question of the `log` crate that is answered "no" by a layer's filter makes that filter swallow the thread's next
+    // event, whatever it is; librdkafka's binding asks often. Here it is answered before it reaches the layers.
+    tracing_log::log::set_max_level(loudest.as_log());
     Ok(TelemetryGuard { metrics, provider, flush_timeout: config.flush_timeout.get() })
 }
 

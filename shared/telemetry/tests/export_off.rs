@@ -27,6 +27,8 @@ fn contexts_pass_through_and_the_log_works() {
 
     let batch = trace::batch_span("write", SpanKind::Internal, [root.context()], &[]);
     batch.log_span().in_scope(|| tracing::warn!("inside a batch"));
+    // The next line must be written whatever was asked before it.
+    assert!(!tracing_log::log::log_enabled!(target: "librdkafka", tracing_log::log::Level::Debug));
     root.log_span().in_scope(|| tracing::error!("inside a message"));
     let metrics = telemetry.metrics().render();
     assert!(metrics.contains("waybill_log_lines_total{kind=\"error\"} 1"), "{metrics}");
