@@ -29,6 +29,9 @@ pub enum TopicProblem {
     /// Not ours to see.
     #[error("not authorized for the topic {0}")]
     NotAuthorized(TopicName),
+    /// No answer at all, so nothing is known of any topic.
+    #[error("no broker answers: {0}")]
+    NoAnswer(String),
     /// No answer about it.
     #[error("Kafka does not say whether the topic {topic} exists: {what}")]
     Unknown {
@@ -44,17 +47,25 @@ pub async fn check_topics(
     config: &KafkaConfig,
     expected: &[(TopicName, i32)],
 ) -> Result<(), Vec<TopicProblem>> {
-    let all_unknown = |what: String| expected.iter().map(|(topic, _)| unknown(topic, &what)).collect();
+    let no_answer = |what: String| vec![TopicProblem::NoAnswer(what)];
     let client: Result<AdminClient<DefaultClientContext>, _> = config.client().create();
-    let client = client.map_err(|error| all_unknown(error.to_string()))?;
+    let client = client.map_err(|error| no_answer(error.to_string()))?;
     let topics = expected.to_vec();
     let problems = tokio::task::spawn_blocking(move || {
-        topics.iter().filter_map(|(topic, partitions)| check(&client, topic, *partitions)).collect::<Vec<_>>()
+        let mut problems = Vec::new();
+        for (topic, partitions) in &topics {
+            match check(&client, topic, *partitions) {
+                // Each further topic would take as long to say the same.
+                Some(silence @ TopicProblem::NoAnswer(_)) => return vec![silence],
+                found => problems.extend(found),
+            }
+        }
+        problems
     });
     match problems.await {
         Ok(problems) if problems.is_empty() => Ok(()),
         Ok(problems) => Err(problems),
-        Err(error) => Err(all_unknown(error.to_string())),
+        Err(error) => Err(no_answer(error.to_string())),
     }
 }
 
@@ -69,7 +80,7 @@ fn check(
 ) -> Option<TopicProblem> {
     let metadata = match client.inner().fetch_metadata(Some(topic.as_str()), TIMEOUT) {
         Ok(metadata) => metadata,
-        Err(error) => return Some(unknown(topic, &error.to_string())),
+        Err(error) => return Some(TopicProblem::NoAnswer(error.to_string())),
     };
     let found = metadata.topics().first()?;
     match found.error() {
