@@ -205,6 +205,20 @@ fn a_variable_that_cannot_be_placed_is_named() {
 }
 
 #[test]
+fn a_variable_of_no_section_is_named_and_one_of_a_connection_that_others_have_is_left_to_them() {
+    let found = problems(with("", &[("WAYBILL_KAFAK__FAST", "true")]));
+    assert!(
+        found[0].starts_with("environment variable WAYBILL_KAFAK__FAST: kafak: unknown key"),
+        "{found:#?}"
+    );
+    let shared = [("WAYBILL_POSTGRES__URL", "postgres://everybody"), ("WAYBILL_KAFKA__FAST", "true")];
+    assert!(with("", &shared).expect("valid").kafka.fast);
+    // In the file it is a mistake all the same.
+    let found = problems(with("[postgres]\nurl = \"x\"\n", &shared));
+    assert!(found[0].contains("postgres: unknown key"), "{found:#?}");
+}
+
+#[test]
 fn a_secret_in_the_file_is_refused_and_never_shown() {
     let found = problems(with("[kafka]\npassword = \"hunter2\"\n", &[]));
     assert!(found[0].starts_with("line 2: kafka.password: a secret is not written"), "{found:#?}");

@@ -8,6 +8,10 @@ use super::lines::{Lines, join, line_at};
 use super::overrides::{self, Form, Override};
 use super::{AdminConfig, ConfigErrors, ConfigProblem, Origin, ServiceConfig};
 
+/// Connections that an installation has once. A service without such a section leaves its variables to those that have
+/// it, so that one environment can be everybody's.
+const SHARED_SECTIONS: [&str; 3] = ["kafka", "postgres", "registry"];
+
 /// More problems than this are not worth printing.
 const MOST_PROBLEMS: usize = 50;
 
@@ -70,7 +74,8 @@ impl Reader {
                 continue;
             }
             // "missing" follows from what was taken out; it says nothing new.
-            if !(message.starts_with("missing field") && self.took_out_below(&path)) {
+            let follows = message.starts_with("missing field") && self.took_out_below(&path);
+            if !follows && !self.is_others(&path, &message) {
                 self.add(&path, message);
             }
             // A list's element is not taken out alone, for the positions of the others would be wrong: the list goes.
@@ -98,18 +103,30 @@ impl Reader {
         true
     }
 
+    /// A shared section that this service does not have, set by variables alone.
+    fn is_others(&self, path: &[String], message: &str) -> bool {
+        let [section] = path else { return false };
+        message.starts_with("unknown key")
+            && SHARED_SECTIONS.contains(&section.as_str())
+            && self.lines.find(section).is_none()
+    }
+
     fn took_out_below(&self, path: &[String]) -> bool {
         let path = path.join(".");
         self.problems.iter().any(|problem| problem.key.starts_with(&path))
     }
 
     fn add(&mut self, path: &[String], message: String) {
-        let found = self.overrides.iter().find(|found| found.covers(path));
         let key = path.join(".");
-        let origin = match found {
-            Some(found) => Some(Origin::Variable(found.variable.clone())),
-            None => self.lines.find(&key).map(Origin::Line),
-        };
+        let variable = |found: &Override| Origin::Variable(found.variable.clone());
+        let origin =
+            match self.overrides.iter().find(|found| found.covers(path)) {
+                Some(found) => Some(variable(found)),
+                // What is in no line was made by a variable for something in it.
+                None => self.lines.find(&key).map(Origin::Line).or_else(|| {
+                    self.overrides.iter().find(|found| found.path.starts_with(path)).map(variable)
+                }),
+            };
         self.problems.push(ConfigProblem { key, message, origin });
     }
 
