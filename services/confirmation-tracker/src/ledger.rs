@@ -1,32 +1,32 @@
 //! The books: one row per message, changed only by joins, in the transaction that stores the input offsets.
 //!
 //! Any number of replicas may join records of the same message: a row is locked while it is read, joined and written.
-//! Locks are taken in one order (offsets, messages by id, totals by key), so replicas cannot block each other for ever.
+//! Locks are taken in one order (offsets, new messages by id, known messages by id, totals by key), so replicas cannot
+//! block each other for ever. Deadlines skip what is locked.
 
+mod changes;
 mod rows;
 mod totals;
 
 use std::collections::BTreeMap;
 
 use waybill_contracts::{
-    MessageId, Record as _, Timestamp,
-    delivery::{MessageState, Status, StatusLine, Subscription},
+    MessageId, Timestamp,
+    delivery::{MessageState, Subscription},
 };
-use waybill_delivery::{Subscriptions, Waybill, balance::Sheet, record, waybill::Standing};
+use waybill_delivery::{Subscriptions, Waybill, record, waybill::Standing};
 use waybill_store::{
     Advanced, GenericClient, Migration, Move, Offsets, Partition, Store, StoreError, Transaction, migrate,
-    outbox::{self, Outgoing},
+    outbox,
 };
 
-use self::{rows::Row, totals::Totals};
+use self::{changes::Changes, rows::Row};
 
 pub(crate) use self::rows::{of_text, state_text};
 pub(crate) use self::totals::{BALANCE_COLUMNS, balance_of};
 
 /// Messages looked at per transaction when deadlines pass.
 const DUE_AT_ONCE: i64 = 1000;
-/// Two replicas that open the same new messages at once: the one that comes second tries again and finds them.
-const OPENING_TRIES: u32 = 5;
 
 /// Changes of the schema.
 pub const MIGRATIONS: [Migration; 3] = [
@@ -88,24 +88,6 @@ pub struct Ledger {
     offsets: Offsets,
 }
 
-/// The database failed, or another replica came first.
-enum Interrupted {
-    Opening,
-    Failed(StoreError),
-}
-
-impl From<StoreError> for Interrupted {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<tokio_postgres::Error> for Interrupted {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 impl Ledger {
     /// Over a database, with offsets under the consumer group's name.
     pub fn new(store: Store, group: impl Into<String>) -> Self {
@@ -141,27 +123,15 @@ impl Ledger {
         moves: &[Move],
         now: Timestamp,
     ) -> Result<Vec<Transition>, StoreError> {
-        for _ in 0..OPENING_TRIES {
-            let tried = self.store.bounded(async {
-                match self.try_apply(intake, moves, now).await {
-                    Ok(transitions) => Ok(Some(transitions)),
-                    Err(Interrupted::Opening) => Ok(None),
-                    Err(Interrupted::Failed(error)) => Err(error),
-                }
-            });
-            if let Some(transitions) = tried.await? {
-                return Ok(transitions);
-            }
-        }
-        Err(StoreError::Unavailable { what: "other replicas keep opening the same messages".to_owned() })
+        self.store.bounded(self.join(intake, moves, now)).await
     }
 
-    async fn try_apply(
+    async fn join(
         &self,
         intake: &Intake,
         moves: &[Move],
         now: Timestamp,
-    ) -> Result<Vec<Transition>, Interrupted> {
+    ) -> Result<Vec<Transition>, StoreError> {
         let mut connection = self.store.connection().await?;
         let tx = connection.begin().await?;
         if self.offsets.advance(&tx, moves).await? == Advanced::Already {
@@ -172,18 +142,36 @@ impl Ledger {
         declare(&tx, &intake.subscriptions).await?;
         let claims = intake.messages.values().any(|addition| addition.waybill.normalized.is_some());
         let subscriptions = if claims { subscriptions(&tx).await? } else { Subscriptions::default() };
-        let mut known = rows::lock(&tx, intake.messages.keys()).await?;
-        let mut changes = Vec::new();
-        for (id, addition) in &intake.messages {
-            let before = known.remove(id);
-            let joined = before.as_ref().map(|row| row.waybill.clone()).unwrap_or_default();
-            let mut after = joined.join(addition.waybill.clone());
-            if addition.waybill.normalized.is_some() {
-                after = record::claim(after, &subscriptions);
-            }
-            changes.push(Change { id: *id, before, after, traceparent: addition.traceparent.clone() });
+        let joined = |before: Waybill, addition: &Addition| {
+            let after = before.join(addition.waybill.clone());
+            if addition.waybill.normalized.is_some() { record::claim(after, &subscriptions) } else { after }
+        };
+        let mut changes = Changes::new(now);
+
+        // New messages first. Of those that another replica opens at this moment, its transaction is waited for.
+        let known = rows::known(&tx, intake.messages.keys()).await?;
+        let new = intake.messages.iter().filter(|(id, _)| !known.contains(id));
+        let new: Vec<(MessageId, Row)> =
+            new.map(|(id, addition)| (*id, Row::new(joined(Waybill::default(), addition), now))).collect();
+        let opened = rows::insert(&tx, &new).await?;
+        for (id, row) in new.iter().filter(|(id, _)| opened.contains(id)) {
+            changes.add(*id, None, row, intake.messages[id].traceparent.clone())?;
         }
-        let transitions = write(&tx, changes, now).await?;
+
+        let locked = rows::lock(&tx, intake.messages.keys().filter(|id| !opened.contains(id))).await?;
+        if opened.len() + locked.len() != intake.messages.len() {
+            // A row vanished between the looks; the offsets must not pass what was not joined.
+            return Err(StoreError::Unavailable { what: "rows were deleted meanwhile".to_owned() });
+        }
+        let mut changed = Vec::new();
+        for (id, before) in locked {
+            let addition = &intake.messages[&id];
+            let Some(row) = before.changed(joined(before.waybill.clone(), addition), now) else { continue };
+            changes.add(id, Some(&before), &row, addition.traceparent.clone())?;
+            changed.push((id, row));
+        }
+        rows::update(&tx, &changed).await?;
+        let transitions = changes.write(&tx).await?;
         tx.commit().await?;
         connection.release();
         Ok(transitions)
@@ -223,22 +211,14 @@ impl Ledger {
         watermark: Timestamp,
         now: Timestamp,
     ) -> Result<(Vec<Transition>, bool), StoreError> {
-        let passed = self.store.bounded(async {
-            match self.try_pass(watermark, now).await {
-                Ok(passed) => Ok(passed),
-                // Only rows that are there are touched.
-                Err(Interrupted::Opening) => Ok((Vec::new(), true)),
-                Err(Interrupted::Failed(error)) => Err(error),
-            }
-        });
-        passed.await
+        self.store.bounded(self.look_again(watermark, now)).await
     }
 
-    async fn try_pass(
+    async fn look_again(
         &self,
         watermark: Timestamp,
         now: Timestamp,
-    ) -> Result<(Vec<Transition>, bool), Interrupted> {
+    ) -> Result<(Vec<Transition>, bool), StoreError> {
         let mut connection = self.store.connection().await?;
         let tx = connection.begin().await?;
         let due = rows::lock_due(&tx, watermark, DUE_AT_ONCE).await?;
@@ -246,15 +226,19 @@ impl Ledger {
         let mut transitions = Vec::new();
         if !due.is_empty() {
             let subscriptions = subscriptions(&tx).await?;
-            let changes = due.into_iter().map(|(id, before)| {
+            let (mut changes, mut changed) = (Changes::new(now), Vec::new());
+            for (id, before) in due {
                 let mut after = before.waybill.clone();
                 // Its manifest may have been read before a subscription that was older than it.
                 if after.is_unclaimed() {
                     after = record::claim(after, &subscriptions);
                 }
-                Change { id, before: Some(before), after: after.read_up_to(watermark), traceparent: None }
-            });
-            transitions = write(&tx, changes.collect(), now).await?;
+                let Some(row) = before.changed(after.read_up_to(watermark), now) else { continue };
+                changes.add(id, Some(&before), &row, None)?;
+                changed.push((id, row));
+            }
+            rows::update(&tx, &changed).await?;
+            transitions = changes.write(&tx).await?;
         }
         tx.commit().await?;
         connection.release();
@@ -273,85 +257,6 @@ impl Ledger {
                 Ok(())
             })
             .await
-    }
-}
-
-struct Change {
-    id: MessageId,
-    before: Option<Row>,
-    after: Waybill,
-    traceparent: Option<String>,
-}
-
-/// Writes what changed: rows, totals, and the statuses that go out.
-async fn write(
-    tx: &Transaction<'_>,
-    changes: Vec<Change>,
-    now: Timestamp,
-) -> Result<Vec<Transition>, Interrupted> {
-    let (mut sheet, mut totals) = (Sheet::default(), Totals::default());
-    let (mut new, mut changed) = (Vec::new(), Vec::new());
-    let (mut transitions, mut statuses) = (Vec::new(), Vec::new());
-    for Change { id, before, after, traceparent } in changes {
-        let Some(row) = Row::changed(before.as_ref(), after, now) else { continue };
-        if let Some(before) = &before {
-            sheet.subtract(&before.waybill);
-            totals.subtract(before);
-        }
-        sheet.add(&row.waybill);
-        totals.add(&row);
-        let before_state = before.as_ref().map(|row| row.standing.state);
-        if before.as_ref().is_none_or(|before| before.standing != row.standing) {
-            // That a message is open is said only when it was something else before.
-            if before.is_some() || row.standing.state != MessageState::Open {
-                statuses.push(outgoing(id, &row, traceparent.clone(), now)?);
-            }
-            let standing = row.standing.clone();
-            transitions.push(Transition { id, before: before_state, standing, traceparent });
-        }
-        if before.is_some() { &mut changed } else { &mut new }.push((id, row));
-    }
-    if rows::insert(tx, &new).await? != new.len() as u64 {
-        return Err(Interrupted::Opening);
-    }
-    rows::update(tx, &changed).await?;
-    totals::write(tx, &sheet, &totals).await?;
-    outbox::enqueue(tx, &statuses).await?;
-    Ok(transitions)
-}
-
-fn outgoing(
-    id: MessageId,
-    row: &Row,
-    traceparent: Option<String>,
-    now: Timestamp,
-) -> Result<Outgoing, StoreError> {
-    let status = status_of(id, &row.waybill, &row.standing, now);
-    let body =
-        serde_json::to_string(&status).map_err(|_| StoreError::Unreadable { what: "status".to_owned() })?;
-    Ok(Outgoing { topic: Status::TOPIC.to_owned(), key: id.as_bytes().to_vec(), traceparent, body })
-}
-
-/// A waybill as `delivery.status` tells it.
-pub fn status_of(id: MessageId, waybill: &Waybill, standing: &Standing, at: Timestamp) -> Status {
-    let lines = waybill.lines().map(|((event_id, event), destination, line)| StatusLine {
-        event_id,
-        topic: event.topic.as_ref().map_or("", |topic| topic.as_str()).to_owned(),
-        destination: destination.to_owned(),
-        outcome: line.outcome(),
-        attempts: i32::try_from(line.attempts).unwrap_or(i32::MAX),
-        reason_code: line.reason().map(str::to_owned),
-        at: line.at(),
-    });
-    Status {
-        message_id: id,
-        feed: waybill.feed.clone().unwrap_or_default(),
-        message_type: waybill.message_type.clone(),
-        control_id: waybill.control_id.clone(),
-        state: standing.state,
-        reason_code: standing.reason.clone(),
-        lines: lines.collect(),
-        at,
     }
 }
 

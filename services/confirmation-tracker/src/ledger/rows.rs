@@ -1,6 +1,6 @@
 //! Rows of the table `message`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_postgres::types::Json;
@@ -18,16 +18,32 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Of a new message.
+    pub(super) fn new(waybill: Waybill, now: Timestamp) -> Self {
+        Self { standing: waybill.standing(), waybill, changed_at: now }
+    }
+
     /// The row after a join; `None` when the join added nothing.
-    pub(super) fn changed(before: Option<&Self>, after: Waybill, now: Timestamp) -> Option<Self> {
-        if before.is_some_and(|before| before.waybill == after) {
+    pub(super) fn changed(&self, after: Waybill, now: Timestamp) -> Option<Self> {
+        if self.waybill == after {
             return None;
         }
-        let standing = after.standing();
-        let same = before.filter(|before| before.standing == standing);
-        let changed_at = same.map_or(now, |before| before.changed_at);
-        Some(Self { waybill: after, standing, changed_at })
+        let mut row = Self::new(after, now);
+        if row.standing == self.standing {
+            row.changed_at = self.changed_at;
+        }
+        Some(row)
     }
+}
+
+/// Which messages have a row. Nothing is locked.
+pub(super) async fn known(
+    tx: &Transaction<'_>,
+    ids: impl Iterator<Item = &MessageId>,
+) -> Result<BTreeSet<MessageId>, StoreError> {
+    let ids: Vec<Uuid> = ids.map(MessageId::as_uuid).collect();
+    let select = tx.prepare_cached("SELECT id FROM message WHERE id = ANY($1)").await?;
+    tx.query(&select, &[&ids]).await?.iter().map(id_of).collect()
 }
 
 /// Reads and locks the rows there are, in the order of their ids.
@@ -62,10 +78,13 @@ pub(super) async fn lock_due(
     tx.query(&select, &[&watermark.as_millis(), &limit]).await?.iter().map(read).collect()
 }
 
-/// Inserts new rows; how many were new indeed.
-pub(super) async fn insert(tx: &Transaction<'_>, rows: &[(MessageId, Row)]) -> Result<u64, StoreError> {
+/// Inserts new rows, in the order of their ids, and says which; another replica was faster with the others.
+pub(super) async fn insert(
+    tx: &Transaction<'_>,
+    rows: &[(MessageId, Row)],
+) -> Result<BTreeSet<MessageId>, StoreError> {
     if rows.is_empty() {
-        return Ok(0);
+        return Ok(BTreeSet::new());
     }
     let statement = tx
         .prepare_cached(
@@ -74,16 +93,17 @@ pub(super) async fn insert(tx: &Transaction<'_>, rows: &[(MessageId, Row)]) -> R
              SELECT * FROM unnest($1::uuid[], $2::jsonb[], $3::text[], $4::text[], $5::bigint[], $6::text[],
                  $7::text[], $8::bigint[], $9::bigint[]) AS given (id)
              ORDER BY given.id
-             ON CONFLICT (id) DO NOTHING",
+             ON CONFLICT (id) DO NOTHING
+             RETURNING id",
         )
         .await?;
-    write(tx, &statement, rows).await
+    write(tx, &statement, rows).await?.iter().map(id_of).collect()
 }
 
 /// Updates rows that are locked.
-pub(super) async fn update(tx: &Transaction<'_>, rows: &[(MessageId, Row)]) -> Result<u64, StoreError> {
+pub(super) async fn update(tx: &Transaction<'_>, rows: &[(MessageId, Row)]) -> Result<(), StoreError> {
     if rows.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
     let statement = tx
         .prepare_cached(
@@ -96,14 +116,14 @@ pub(super) async fn update(tx: &Transaction<'_>, rows: &[(MessageId, Row)]) -> R
              WHERE message.id = given.id",
         )
         .await?;
-    write(tx, &statement, rows).await
+    write(tx, &statement, rows).await.map(drop)
 }
 
 async fn write(
     tx: &Transaction<'_>,
     statement: &tokio_postgres::Statement,
     rows: &[(MessageId, Row)],
-) -> Result<u64, StoreError> {
+) -> Result<Vec<Stored>, StoreError> {
     let ids: Vec<Uuid> = rows.iter().map(|(id, _)| id.as_uuid()).collect();
     let waybills: Vec<Json<&Waybill>> = rows.iter().map(|(_, row)| Json(&row.waybill)).collect();
     let feeds: Vec<&str> =
@@ -115,21 +135,24 @@ async fn write(
     let changed: Vec<i64> = rows.iter().map(|(_, row)| row.changed_at.as_millis()).collect();
     let deadlines: Vec<Option<i64>> =
         rows.iter().map(|(_, row)| row.waybill.next_deadline().map(Timestamp::as_millis)).collect();
-    let written = tx
-        .execute(
+    let returned = tx
+        .query(
             statement,
             &[&ids, &waybills, &feeds, &controls, &accounted, &states, &reasons, &changed, &deadlines],
         )
         .await?;
-    Ok(written)
+    Ok(returned)
+}
+
+fn id_of(row: &Stored) -> Result<MessageId, StoreError> {
+    Ok(row.try_get::<_, Uuid>(0)?.into())
 }
 
 fn read(row: &Stored) -> Result<(MessageId, Row), StoreError> {
-    let id: Uuid = row.try_get(0)?;
     let Json(waybill): Json<Waybill> = row.try_get(1)?;
     let standing = Standing { state: of_text(row.try_get(2)?)?, reason: row.try_get(3)? };
     let changed_at = Timestamp::from_millis(row.try_get(4)?);
-    Ok((id.into(), Row { waybill, standing, changed_at }))
+    Ok((id_of(row)?, Row { waybill, standing, changed_at }))
 }
 
 /// States as they are stored, and as the records and the API name them.
