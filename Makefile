@@ -48,6 +48,8 @@ bench: stack-up ## speed beside a raw producer and a null MLLP server, release b
 check: prerequisites $(CARGO_DENY) ## format, lints, licences and layering, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	@# The crates of every platform, which a build leaves out: cargo-deny looks at all and asks nobody.
+	cargo fetch --locked --quiet
 	$(CARGO_DENY) --offline check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
