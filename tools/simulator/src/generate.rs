@@ -201,11 +201,13 @@ impl Generator {
         let bad = self.bad();
         let control_id = self.control_id(Feed::Ehr, bad);
         let mut draft = event.write(&self.patients[index], self.now, &mut self.rng);
+        let (kind, trigger, _) = draft.message_type;
+        let sort = if matches!(trigger, "A01" | "A03" | "A08") { Kind::Adt } else { Kind::NoDestination };
+        // What is not mapped is taken as it is: without a patient it would be no refusal.
+        let bad = bad.filter(|bad| *bad != Kind::MissingPatient || sort == Kind::Adt);
         if bad == Some(Kind::MissingPatient) {
             draft.drop_segment("PID");
         }
-        let (kind, trigger, _) = draft.message_type;
-        let sort = if matches!(trigger, "A01" | "A03" | "A08") { Kind::Adt } else { Kind::NoDestination };
         let mrn = self.patients[index].mrn.clone();
         let finished = draft.finish(&control_id);
         generated(Feed::Ehr, control_id, finished, format!("{kind}^{trigger}"), bad.unwrap_or(sort), mrn)
