@@ -98,7 +98,7 @@ async fn a_broker_and_a_registry_that_go_and_come_are_waited_for() {
     broker.close();
     registry.close();
     installation.start(TRACKER).unwrap();
-    installation.unit(TRACKER).unwrap().wait_not_ready(SOON, &["Kafka"]).await.unwrap();
+    installation.unit(TRACKER).unwrap().wait_not_ready(SOON, &["broker"]).await.unwrap();
     broker.open().await.unwrap();
     installation.unit(TRACKER).unwrap().wait_not_ready(SOON, &["registry"]).await.unwrap();
     registry.open().await.unwrap();
