@@ -41,7 +41,7 @@ chaos: stack-up build ## kill -9 of every service and the broker, ten times each
 
 .PHONY: bench
 bench: stack-up ## speed beside a raw producer and a null MLLP server, release build, same run
-	cargo build --release -p ehr-ingest -p waybill-tests --bins
+	cargo build --release -p ehr-ingest -p waybillctl -p waybill-tests --bins
 	@$(WITH_STACK) target/release/bench
 
 .PHONY: check
