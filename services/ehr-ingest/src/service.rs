@@ -52,6 +52,8 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
         delivery_timeout: longest.get(),
         max_in_flight: MAX_UNACKNOWLEDGED,
     };
+    // Before the producer, which may be ready first.
+    let platform = context.health.component("listen");
     let broker = Arc::new(BrokerProbe::new(kafka::probe(&context.health, "listen producer")));
     let producer = Producer::start(&config.kafka, options, broker.clone())?;
     let store = Arc::new(Store::new(producer.clone(), broker, &namespace, MAX_UNACKNOWLEDGED));
@@ -65,8 +67,7 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
             Ok(())
         });
     }
-    let (platform, shutdown) = (context.health.component("listen"), context.shutdown.clone());
-    let (config, codec) = (config.clone(), codec.clone());
+    let (shutdown, config, codec) = (context.shutdown.clone(), config.clone(), codec.clone());
     let needed = needed(&namespace, [InboundMessage::TOPIC, InboundRejected::TOPIC]);
     context.tasks.spawn("listen start", async move {
         if kafka::topics(&platform, &shutdown, &config.kafka, &needed).await.is_none() {
@@ -84,10 +85,10 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
 fn normalize(context: &Context<Config>, codec: Codec) -> anyhow::Result<()> {
     let config = context.config.clone();
     let namespace = config.kafka.namespace()?;
+    let (platform, shutdown) = (context.health.component("normalize"), context.shutdown.clone());
     let options = ProducerOptions::default();
     let producer =
         Producer::start(&config.kafka, options, kafka::probe(&context.health, "normalize producer"))?;
-    let (platform, shutdown) = (context.health.component("normalize"), context.shutdown.clone());
     let consumer = kafka::probe(&context.health, "normalize consumer");
     let (service, version) = (context.service, context.version);
     context.tasks.spawn("normalize", async move {

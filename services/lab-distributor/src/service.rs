@@ -28,6 +28,8 @@ pub(crate) async fn run(context: Context<Config>) -> anyhow::Result<()> {
     let config = Arc::clone(&context.config);
     let table = Arc::new(config.routing_table()?);
     let namespace = config.kafka.namespace()?;
+    // First of all: the process must not look ready between its producer's first answer and what comes after it.
+    let platform = context.health.component("platform");
     let producer = Producer::start(
         &config.kafka,
         ProducerOptions::default(),
@@ -35,7 +37,6 @@ pub(crate) async fn run(context: Context<Config>) -> anyhow::Result<()> {
     )?;
     let registry = Arc::new(Registry::new(&config.registry)?);
     let codec = Codec::start(registry);
-    let platform = context.health.component("platform");
 
     let needed = needed_topics(&namespace, &table);
     let shutdown = &context.shutdown;
