@@ -2,7 +2,7 @@
 //!
 //! - [`ErrorClass`] and [`Classify`]: every error is judged once, at the port where it happens (architecture §6).
 //! - [`Backoff`]: how long to wait before the next try.
-//! - [`line`]: one event at one destination; [`waybill`]: one message with all its lines. Both are joined, never
+//! - [`mod@line`]: one event at one destination; [`waybill`]: one message with all its lines. Both are joined, never
 //!   overwritten: the join is commutative, associative and idempotent, so no repeat and no order of records matters.
 //! - [`record`]: each record of a topic as the small waybill it stands for; [`subscriptions`]: who owes a confirmation.
 //! - [`balance`]: expected = confirmed + filtered + superseded + exceptions + open + overdue.
