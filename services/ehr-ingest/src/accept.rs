@@ -7,7 +7,7 @@
 //! | UTF-16, UTF-32 | the connection is closed | `inbound.rejected` |
 //! | no MSH-10, no MSH-9 | AE 101 | `inbound.rejected` |
 //! | MSH-9, 11 or 12 that the feed does not take | AR 200 to 203 | `inbound.rejected` |
-//! | what [`mapping::plan`] refuses | AE 100 or 101 | `inbound.rejected` |
+//! | what [`v2::plan`] refuses | AE 100 or 101 | `inbound.rejected` |
 //!
 //! Always one answer in original mode, whatever MSH-15 and MSH-16 say.
 
@@ -28,7 +28,7 @@ use waybill_hl7v2::{
 
 use crate::{
     feed::Feed,
-    mapping::{self, Refusal},
+    mapping::v2::{self, Refusal},
     patient_id,
 };
 
@@ -93,7 +93,7 @@ pub fn judge(feed: &Feed, envelope: &Envelope<'_>, index: &mut Index) -> Verdict
     }
     match Message::parse_in(index, envelope.bytes()) {
         Err(error) => refuse_unreadable(envelope, error.reason),
-        Ok(message) => match mapping::plan(&message) {
+        Ok(message) => match v2::plan(&message) {
             Err(refusal) => refuse(envelope, AckCode::AE, refusal),
             Ok(_) => store(feed, envelope, Some(&message)),
         },
@@ -160,7 +160,7 @@ fn not_acceptable(feed: &Feed, header: &waybill_hl7v2::Header<'_>) -> Option<Ref
 fn store(feed: &Feed, envelope: &Envelope<'_>, message: Option<&Message<'_>>) -> Verdict {
     let key = message
         .and_then(|message| {
-            let authority = mapping::default_authority(feed, message.header());
+            let authority = v2::default_authority(feed, message.header());
             patient_id::patient_key(&message.segment("PID")?.field(3), &authority, &feed.keyer)
         })
         .map_or(*envelope.id().as_bytes(), |key| *key.as_bytes());

@@ -4,10 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use waybill_contracts::{
     EventHeaders, Namespace, Record, Timestamp, TopicName,
-    clinical::{EncounterEvent, PatientEvent},
+    billing::ChargeEvent,
+    clinical::{AppointmentEvent, EncounterEvent, PatientEvent},
     delivery::{Manifest, ManifestEvent, ManifestStage},
     inbound::InboundMessage,
-    lab::LabResult,
+    lab::{LabOrder, LabResult},
     reason,
 };
 use waybill_delivery::ErrorClass;
@@ -25,8 +26,15 @@ use crate::{
 pub(crate) const GROUP: &str = "ehr-ingest.normalize";
 
 /// Topics that this role writes, without namespace.
-pub(crate) const OUTPUTS: [&str; 4] =
-    [PatientEvent::TOPIC, EncounterEvent::TOPIC, LabResult::TOPIC, Manifest::TOPIC];
+pub(crate) const OUTPUTS: [&str; 7] = [
+    PatientEvent::TOPIC,
+    EncounterEvent::TOPIC,
+    AppointmentEvent::TOPIC,
+    LabOrder::TOPIC,
+    LabResult::TOPIC,
+    ChargeEvent::TOPIC,
+    Manifest::TOPIC,
+];
 
 /// The handler of `inbound.message`.
 pub(crate) struct Normalizer {
@@ -39,7 +47,10 @@ pub(crate) struct Normalizer {
 pub(crate) struct Outputs {
     patient: Output<PatientEvent>,
     encounter: Output<EncounterEvent>,
+    appointment: Output<AppointmentEvent>,
+    order: Output<LabOrder>,
     result: Output<LabResult>,
+    charge: Output<ChargeEvent>,
     manifest: Output<Manifest>,
 }
 
@@ -64,7 +75,10 @@ impl Outputs {
         Ok(Self {
             patient: Output::look_up(codec, namespace).await?,
             encounter: Output::look_up(codec, namespace).await?,
+            appointment: Output::look_up(codec, namespace).await?,
+            order: Output::look_up(codec, namespace).await?,
             result: Output::look_up(codec, namespace).await?,
+            charge: Output::look_up(codec, namespace).await?,
             manifest: Output::look_up(codec, namespace).await?,
         })
     }
@@ -74,7 +88,10 @@ impl Outputs {
         match &event.payload {
             Payload::Patient(patient) => self.patient.record(key, headers, patient),
             Payload::Encounter(encounter) => self.encounter.record(key, headers, encounter),
+            Payload::Appointment(appointment) => self.appointment.record(key, headers, appointment),
+            Payload::Order(order) => self.order.record(key, headers, order),
             Payload::Result(result) => self.result.record(key, headers, result),
+            Payload::Charge(charge) => self.charge.record(key, headers, charge),
         }
     }
 }
@@ -126,10 +143,8 @@ impl Normalizer {
             .body
             .bytes()
             .map_err(|error| HandlerError::new(ErrorClass::Data, reason::UNDECODABLE, error.to_string()))?;
-        let mapped = mapping::map(inbound, &bytes, feed).map_err(|refusal| {
-            let detail = format!("{} at {}", refusal.text, refusal.location);
-            HandlerError::new(ErrorClass::Data, refusal.reason, detail)
-        })?;
+        let mapped = mapping::map(inbound, &bytes, feed)
+            .map_err(|error| HandlerError::new(ErrorClass::Data, error.reason, error.detail))?;
         let (events, reason) = match mapped {
             Mapped::Events(events) => (events, None),
             Mapped::NoDestination(reason) => (Vec::new(), Some(reason)),
@@ -190,6 +205,9 @@ fn headers(
     let name = match topic {
         PatientEvent::TOPIC => "send clinical.patient.v1",
         EncounterEvent::TOPIC => "send clinical.encounter.v1",
+        AppointmentEvent::TOPIC => "send clinical.appointment.v1",
+        LabOrder::TOPIC => "send lab.order.v1",
+        ChargeEvent::TOPIC => "send billing.charge.v1",
         _ => "send lab.result.v1",
     };
     let send = child_of(trace, name, SpanKind::Producer, &[Attr::Topic(topic)]);

@@ -56,7 +56,10 @@ fn event(event: &mapping::Event) -> Value {
     let mut payload = match &event.payload {
         Payload::Patient(patient) => serde_json::to_value(patient),
         Payload::Encounter(encounter) => serde_json::to_value(encounter),
+        Payload::Appointment(appointment) => serde_json::to_value(appointment),
+        Payload::Order(order) => serde_json::to_value(order),
         Payload::Result(result) => serde_json::to_value(result),
+        Payload::Charge(charge) => serde_json::to_value(charge),
     }
     .unwrap();
     if let Payload::Result(result) = &event.payload {

@@ -1,5 +1,7 @@
 //! `clinical.*`: what happened to a patient.
 
+mod appointment;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -10,7 +12,11 @@ use crate::{
         record,
     },
     ids::MessageId,
+    lab::Observation,
+    symbol,
 };
+
+pub use appointment::{Appointment, AppointmentEvent};
 
 type Text = Option<String>;
 type PhiText = Option<Phi<String>>;
@@ -55,6 +61,9 @@ pub struct PatientEvent {
     pub source: EventSource,
     /// The patient.
     pub patient: Patient,
+    /// Identifiers that stand for others from now on: merges, moves and changes of number.
+    #[serde(default)]
+    pub alias: Vec<Alias>,
 }
 record_of!(PatientEvent, "clinical.patient.v1");
 
@@ -73,8 +82,78 @@ pub struct EncounterEvent {
     /// Guarantors (GT1).
     #[serde(default)]
     pub guarantor: Vec<Guarantor>,
+    /// What happened.
+    #[serde(default, deserialize_with = "symbol::or_default")]
+    pub change: EncounterChange,
+    /// Observations of the visit (OBX in ADT).
+    #[serde(default)]
+    pub observation: Vec<Observation>,
 }
 record_of!(EncounterEvent, "clinical.encounter.v1");
+
+/// What happened to an encounter: the kind of event that consumers fold into its state (HL7 v2.9.1 §3.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EncounterChange {
+    /// Written by a version that knows more than this one.
+    #[default]
+    Unknown,
+    /// A01.
+    Admit,
+    /// A04.
+    Register,
+    /// A05.
+    PreAdmit,
+    /// A02.
+    Transfer,
+    /// A06.
+    ToInpatient,
+    /// A07.
+    ToOutpatient,
+    /// A03.
+    Discharge,
+    /// A08: says nothing about the status.
+    Update,
+    /// A11: there was no admission or registration.
+    CancelAdmit,
+    /// A12: there was no transfer.
+    CancelTransfer,
+    /// A13: there was no discharge.
+    CancelDischarge,
+    /// A38: there is no pre-admission.
+    CancelPreAdmit,
+    /// The visit or its account got another number or patient (A41 to A50).
+    Merge,
+    /// The whole encounter as its source has it now (FHIR).
+    Snapshot,
+}
+
+/// What an [`Alias`] is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AliasLevel {
+    /// Written by a version that knows more than this one.
+    #[default]
+    Unknown,
+    /// PID-3.
+    Patient,
+    /// PID-18.
+    Account,
+    /// PV1-19.
+    Visit,
+}
+
+/// One identifier that stands for another from now on (MRG).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// Patient, account or visit.
+    #[serde(deserialize_with = "symbol::or_default")]
+    pub level: AliasLevel,
+    /// The identifier that is no longer used.
+    pub from: Identifier,
+    /// The identifier that survives.
+    pub to: Identifier,
+}
 
 record! {
     /// FHIR R4 Encounter.
@@ -109,6 +188,12 @@ record! {
         financial_class: Text,
         /// Admit reason (PV2-3).
         reason_code: Option<Phi<CodeableConcept>>,
+        /// Urgency of the visit (PV2-25; FHIR Encounter.priority).
+        priority: Option<CodeableConcept>,
+        /// Number before the visit had one (PV1-5).
+        pre_admit_number: Option<Identifier>,
+        /// PV1-13.
+        re_admission: Text,
     }
 }
 
@@ -147,6 +232,8 @@ record! {
         recorded_date: PhiText,
         /// DG1-26: Y N U W.
         present_on_admission: Text,
+        /// DG1-21, table 0206: A add, D delete, U update.
+        action_code: Text,
     }
 }
 
@@ -189,6 +276,28 @@ record! {
         subscriber_birth_date: PhiText,
         /// Plan dates (IN1-12, IN1-13).
         period: Option<Period>,
+        /// Identifiers of the coverage itself (FHIR Coverage.identifier).
+        identifier: Vec<Identifier>,
+        /// active | cancelled | draft | entered-in-error.
+        status: Text,
+        /// Plan type (IN1-15).
+        r#type: Option<CodeableConcept>,
+        /// Group name (IN1-9).
+        group_name: PhiText,
+        /// Payer address (IN1-5).
+        payer_address: Option<Address>,
+        /// Payer telephone (IN1-7).
+        payer_telecom: Vec<ContactPoint>,
+        /// male | female | other | unknown (IN1-43).
+        subscriber_gender: Text,
+        /// IN1-19.
+        subscriber_address: Option<Address>,
+        /// Prior authorization number (IN1-14.1).
+        authorization: PhiText,
+        /// IN1-20.
+        assignment_of_benefits: Text,
+        /// IN1-27.
+        release_of_information: Text,
     }
 }
 

@@ -144,6 +144,50 @@ record! {
         race: Vec<Phi<CodeableConcept>>,
         /// Ethnicity (PID-22).
         ethnicity: Vec<Phi<CodeableConcept>>,
+        /// Born as one of several (PID-24).
+        multiple_birth_boolean: Option<bool>,
+        /// Birth order (PID-25).
+        multiple_birth_integer: Option<i32>,
+        /// Next of kin and other contacts (NK1).
+        contact: Vec<PatientContact>,
+        /// What other record this one replaces, or is replaced by (MRG).
+        link: Vec<PatientLink>,
+    }
+}
+
+record! {
+    /// Patient.contact.
+    PatientContact {
+        /// NK1-3, NK1-7.
+        relationship: Vec<CodeableConcept>,
+        /// NK1-2.
+        name: Vec<HumanName>,
+        /// NK1-5, NK1-6.
+        telecom: Vec<ContactPoint>,
+        /// NK1-4.
+        address: Vec<Address>,
+        /// NK1-15.
+        gender: Text,
+    }
+}
+
+record! {
+    /// Patient.link: a merge has an event on both patients' keys.
+    PatientLink {
+        /// replaced-by | replaces | refer | seealso.
+        r#type: String,
+        /// Identifiers of the other record.
+        other: Vec<Identifier>,
+    }
+}
+
+record! {
+    /// An amount of money; the value is decimal text so that its precision survives.
+    Money {
+        /// Decimal number as sent.
+        value: String,
+        /// ISO 4217, where sent.
+        currency: Text,
     }
 }
 

@@ -70,6 +70,15 @@ macro_rules! inbound {
             /// SHA-256 of the bytes as received.
             #[serde(with = "bytes_text")]
             pub sha256: Vec<u8>,
+            /// Of a message that came in a batch: the id made from the whole batch.
+            #[serde(default)]
+            pub batch_id: Option<MessageId>,
+            /// BHS-11, else FHS-11.
+            #[serde(default)]
+            pub batch_control_id: Text,
+            /// Place of the message in its batch, from 0.
+            #[serde(default)]
+            pub batch_index: Option<i32>,
             $($(#[$fmeta])* pub $field: $ty,)*
             /// The message byte for byte.
             pub body: Body,

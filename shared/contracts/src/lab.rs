@@ -1,5 +1,7 @@
 //! `lab.*`: results, and results on their way to a target.
 
+mod order;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,6 +11,8 @@ use crate::{
     fhir::{CodeableConcept, Identifier, Patient, Practitioner, record},
     ids::{EventId, MessageId},
 };
+
+pub use order::{LabOrder, ServiceRequest};
 
 type Text = Option<String>;
 type PhiText = Option<Phi<String>>;
@@ -103,6 +107,18 @@ record! {
         result: Vec<Observation>,
         /// NTE-3 after the OBR.
         note: Vec<Phi<String>>,
+        /// Identifiers of the report itself (FHIR DiagnosticReport.identifier).
+        identifier: Vec<Identifier>,
+        /// FHIR DiagnosticReport.conclusion.
+        conclusion: PhiText,
+        /// The report as documents (FHIR).
+        presented_form: Vec<Attachment>,
+        /// OBR-31.
+        reason_code: Vec<Phi<CodeableConcept>>,
+        /// ORC-1 of the result.
+        order_control: Text,
+        /// routine | urgent | asap | stat (OBR-27.6, ORC-7.6, OBR-5).
+        priority: Text,
     }
 }
 
@@ -143,6 +159,14 @@ record! {
         method: Option<CodeableConcept>,
         /// NTE-3 after this OBX.
         note: Vec<Phi<String>>,
+        /// OBX-21; FHIR Observation.identifier.
+        identifier: Option<Identifier>,
+        /// laboratory, vital-signs … (FHIR).
+        category: Vec<String>,
+        /// OBX-20.
+        body_site: Option<CodeableConcept>,
+        /// OBX-16, OBX-23 of this observation.
+        performer: Vec<Practitioner>,
     }
 }
 

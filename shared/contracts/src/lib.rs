@@ -8,6 +8,7 @@
 //! Deliberately unknown here: Kafka clients, the schema registry, HTTP, HL7 parsing, and every other crate of ours.
 
 pub mod avro;
+pub mod billing;
 pub mod body;
 pub mod bytes_text;
 pub mod clinical;

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn the_catalogue_parses_and_is_whole() {
         let parsed: Catalogue = serde_saphyr::from_str(CATALOGUE).unwrap();
-        assert_eq!(parsed.topics.len(), 10);
+        assert_eq!(parsed.topics.len(), 13);
         for topic in &parsed.topics {
             assert_eq!(topic.compatibility, "FULL_TRANSITIVE", "{}", topic.name);
             assert!(topic.partitions > 0 && !topic.partitions_reason.is_empty(), "{}", topic.name);

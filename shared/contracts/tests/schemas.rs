@@ -18,12 +18,13 @@ use sha2::{Digest, Sha256};
 use walk::{Schema, fields, files, folder, text};
 use waybill_contracts::{
     BodyEncoding, Record, avro,
-    clinical::{EncounterEvent, PatientEvent},
+    billing::ChargeEvent,
+    clinical::{AliasLevel, AppointmentEvent, EncounterChange, EncounterEvent, PatientEvent},
     delivery::{
         Manifest, ManifestStage, MessageState, Outcome, Receipt, Status, Subscription, SubscriptionState,
     },
     inbound::{InboundMessage, InboundRejected, Protocol},
-    lab::{LabDelivery, LabResult},
+    lab::{LabDelivery, LabOrder, LabResult},
     topics,
 };
 
@@ -34,7 +35,10 @@ macro_rules! every_record {
         $check::<$crate::InboundRejected>();
         $check::<$crate::PatientEvent>();
         $check::<$crate::EncounterEvent>();
+        $check::<$crate::AppointmentEvent>();
+        $check::<$crate::LabOrder>();
         $check::<$crate::LabResult>();
+        $check::<$crate::ChargeEvent>();
         $check::<$crate::LabDelivery>();
         $check::<$crate::Subscription>();
         $check::<$crate::Manifest>();
@@ -233,6 +237,11 @@ macro_rules! variants {
 #[test]
 fn enums_have_the_same_symbols() {
     let of_types = BTreeMap::from([
+        ("io.waybill.AliasLevel", variants!(AliasLevel: Unknown, Patient, Account, Visit)),
+        (
+            "io.waybill.EncounterChange",
+            variants!(EncounterChange: Unknown, Admit, Register, PreAdmit, Transfer, ToInpatient, ToOutpatient, Discharge, Update, CancelAdmit, CancelTransfer, CancelDischarge, CancelPreAdmit, Merge, Snapshot),
+        ),
         ("io.waybill.BodyEncoding", variants!(BodyEncoding: Identity, Zstd)),
         ("io.waybill.Protocol", variants!(Protocol: Unknown, Mllp, Hl7Http, FhirHttp, File)),
         ("io.waybill.delivery.ManifestStage", variants!(ManifestStage: Normalized, Routed)),

@@ -131,6 +131,7 @@ fn report(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> Di
         specimen: ordered_specimen(obr, reading).into_iter().collect(),
         result: Vec::new(),
         note: Vec::new(),
+        ..DiagnosticReport::default()
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn patient(pid: &Segment<'_>, default_authority: Option<&str>, readin
         communication: concepts(&pid.field(15), reading),
         race: concepts(&pid.field(10), reading).into_iter().map(Phi::new).collect(),
         ethnicity: concepts(&pid.field(22), reading).into_iter().map(Phi::new).collect(),
+        ..Patient::default()
     }
 }
 

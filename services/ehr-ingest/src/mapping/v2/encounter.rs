@@ -68,6 +68,7 @@ pub(super) fn encounter(
             .segment("PV2")
             .and_then(|pv2| concept(&pv2.field(3).repetition(1), reading))
             .map(Phi::new),
+        ..Encounter::default()
     }
 }
 
@@ -132,6 +133,7 @@ fn diagnoses(message: &Message<'_>, reading: &Reading) -> Vec<EncounterDiagnosis
             r#use: code(&dg1.field(6), reading),
             recorded_date: date_time(&dg1.field(5), reading),
             present_on_admission: code(&dg1.field(26), reading),
+            action_code: code(&dg1.field(21), reading),
         })
     };
     (1..).zip(message.segments_named("DG1")).filter_map(diagnosis).collect()
@@ -188,6 +190,7 @@ fn coverage(in1: &Segment<'_>, reading: &Reading) -> Coverage {
         subscriber_name: name(&in1.field(16).repetition(1), reading),
         subscriber_birth_date: super::datatypes::date(&in1.field(18)),
         period: period(date_time(&in1.field(12), reading), date_time(&in1.field(13), reading)),
+        ..Coverage::default()
     }
 }
 
