@@ -1,0 +1,55 @@
+//! HAPI HL7 v2 sends over MLLP and accepts our acknowledgements.
+
+use std::collections::BTreeMap;
+
+use waybill_demo::scene::Receivers;
+use waybill_testkit::{Installation, Stack, corpora};
+
+use crate::{java, listed};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hapi_accepts_the_acknowledgement_of_every_sample() {
+    let Some(stack) = Stack::require().await else { return };
+    let Some(samples) = corpora::folder("hl7v2") else { return };
+    let messages: Vec<_> = waybill_simulator::folder::read(&samples, true)
+        .unwrap()
+        .into_iter()
+        .map(|outgoing| outgoing.bytes)
+        .filter(|bytes| control_id(bytes).is_some_and(|id| !id.is_empty()))
+        .collect();
+    assert!(messages.len() > 400, "{} messages", messages.len());
+    let receivers = Receivers::start(None).await.unwrap();
+    let mut waybill = receivers.targets(Installation::on(&stack)).start().await.unwrap();
+    let address = waybill.mllp("ehr").unwrap();
+
+    let files = tempfile::tempdir().unwrap();
+    let list = listed(files.path(), messages.iter().map(|bytes| bytes.to_vec()));
+    let (host, port) = (address.ip().to_string(), address.port().to_string());
+    let lines = java("v2", "Sender.java", &[&host, &port, list.to_str().unwrap()]).await;
+    assert_eq!(lines.len(), messages.len());
+
+    let (mut counts, mut wrong) = (BTreeMap::<(String, String), usize>::new(), Vec::new());
+    for (line, message) in lines.iter().zip(&messages) {
+        let columns: Vec<_> = line.split('\t').collect();
+        let [_, way, code, same, complaint] = columns[..] else { panic!("{line}") };
+        *counts.entry((way.to_owned(), code.to_owned())).or_default() += 1;
+        let known = matches!(code, "AA" | "AE" | "AR" | "CA" | "CE" | "CR");
+        if !(known && same == "same" && complaint.is_empty()) {
+            wrong.push(format!("{line} to {:?}", control_id(message).unwrap()));
+        }
+    }
+    println!("HAPI sent {}, by way and answer: {counts:?}", lines.len());
+    assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), lines.len());
+    let by_initiator: usize =
+        counts.iter().filter(|((way, _), _)| way == "initiator").map(|(_, count)| count).sum();
+    assert!(by_initiator * 100 >= lines.len() * 95, "HAPI itself sent {by_initiator} only");
+    waybill.stop().await.unwrap();
+}
+
+/// MSH-10, by hand.
+fn control_id(message: &[u8]) -> Option<String> {
+    let header = message.split(|byte| *byte == b'\r').next()?;
+    let separator = *header.get(3)?;
+    header.starts_with(b"MSH").then_some(())?;
+    header.split(|byte| *byte == separator).nth(9).map(|id| String::from_utf8_lossy(id).into_owned())
+}
