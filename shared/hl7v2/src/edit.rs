@@ -1,7 +1,10 @@
 //! Changing one place of a message, or copying some of its segments, while every other byte stays as it is.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
+use crate::delimiters::Delimiters;
 use crate::error::ParseError;
 use crate::escape::{Formatting, escape};
 use crate::message::Message;
@@ -73,6 +76,64 @@ fn replace(message: &Message<'_>, path: Path, value: &[u8]) -> Result<Vec<u8>, E
     let bytes = message.raw();
     let changed = replace_part(segment.raw(), &levels[..used], value);
     Ok([&bytes[..range.start], &changed, &bytes[range.end..]].concat())
+}
+
+/// The message with whole fields replaced, in one pass: `values`, already encoded, by index of the segment (from 0) and
+/// number of the field. Every other byte stays as it is; segments and fields that do not exist are made of empty fields
+/// or left out as in [`replace_field`] and [`copy_segments`].
+///
+/// # Errors
+/// [`EditError::NoField`] for field 0, [`EditError::Delimiters`] for MSH-1 and MSH-2, [`EditError::Value`].
+pub fn replace_fields(
+    message: &Message<'_>,
+    values: &BTreeMap<(usize, u16), Vec<u8>>,
+) -> Result<Vec<u8>, EditError> {
+    let separator = message.delimiters().field;
+    let bytes = message.raw();
+    let mut changed = Vec::with_capacity(bytes.len() + 256);
+    let mut copied = 0;
+    let mut values = values.iter().peekable();
+    while let Some(((index, _), _)) = values.peek() {
+        let index = *index;
+        let Some(segment) = message.segment_at(index) else { break };
+        let mut parts: Vec<&[u8]> = segment.raw().split(|byte| *byte == separator).collect();
+        while let Some(((_, field), value)) = values.next_if(|((at, _), _)| *at == index) {
+            if value.iter().any(|byte| *byte == separator || matches!(byte, b'\r' | b'\n')) {
+                return Err(EditError::Value);
+            }
+            let part = match (*field, segment.has_delimiters()) {
+                (0, _) => return Err(EditError::NoField),
+                (1 | 2, true) => return Err(EditError::Delimiters),
+                (number, true) => usize::from(number) - 1,
+                (number, false) => usize::from(number),
+            };
+            parts.resize(parts.len().max(part + 1), b"");
+            parts[part] = value;
+        }
+        let range = segment.range();
+        changed.extend_from_slice(&bytes[copied..range.start]);
+        for (number, part) in parts.iter().enumerate() {
+            if number > 0 {
+                changed.push(separator);
+            }
+            changed.extend_from_slice(part);
+        }
+        copied = range.end;
+    }
+    changed.extend_from_slice(&bytes[copied..]);
+    Ok(changed)
+}
+
+/// A field's bytes with `value`, already encoded, at the repetition, component and subcomponent of `path`; its segment and
+/// field are not looked at. As [`replace_field`] otherwise.
+pub fn replace_within(field: &[u8], delimiters: &Delimiters, path: Path, value: &[u8]) -> Vec<u8> {
+    let levels = [
+        (delimiters.repetition, path.repetition),
+        (delimiters.component, path.component),
+        (delimiters.subcomponent, path.subcomponent),
+    ];
+    let used = levels.iter().rposition(|(_, number)| *number > 0).map_or(0, |last| last + 1);
+    replace_part(field, &levels[..used], value)
 }
 
 /// Replaces the part that `levels` lead to; levels skipped in a path mean the first.

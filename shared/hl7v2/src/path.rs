@@ -64,6 +64,43 @@ impl Path {
         Self { field: number, repetition: 0, component: 0, subcomponent: 0, ..self }
     }
 
+    /// Occurrence of the segment, from 1; 0 where not given.
+    pub const fn occurrence(&self) -> u16 {
+        self.occurrence
+    }
+
+    /// Number of the field, from 1; 0 where not given.
+    pub const fn field(&self) -> u16 {
+        self.field
+    }
+
+    /// Repetition of the field, from 1; 0 where not given.
+    pub const fn repetition(&self) -> u16 {
+        self.repetition
+    }
+
+    /// Component, from 1; 0 where not given.
+    pub const fn component(&self) -> u16 {
+        self.component
+    }
+
+    /// Subcomponent, from 1; 0 where not given.
+    pub const fn subcomponent(&self) -> u16 {
+        self.subcomponent
+    }
+
+    /// The same place with this repetition of the field.
+    #[must_use]
+    pub const fn at_repetition(self, number: u16) -> Self {
+        Self { repetition: number, ..self }
+    }
+
+    /// The component `number` of the place, without any subcomponent.
+    #[must_use]
+    pub const fn at_component(self, number: u16) -> Self {
+        Self { component: number, subcomponent: 0, ..self }
+    }
+
     /// Reads a path.
     ///
     /// # Errors

@@ -138,6 +138,11 @@ view! {
 }
 
 impl<'a> Field<'a> {
+    /// A view of a field's bytes outside of a message, as an edited one is.
+    pub fn from_raw(raw: &'a [u8], delimiters: Delimiters) -> Self {
+        Self::new(raw, delimiters, false)
+    }
+
     /// The repetitions in order; none when the field is absent.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'a>> + Clone + use<'a> {
         let (delimiters, literal) = (self.delimiters, self.literal);
