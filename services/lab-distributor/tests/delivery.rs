@@ -137,20 +137,14 @@ async fn a_target_that_was_down_gets_everything_in_order_and_holds_back_nobody()
         site.send(&result(id, *patient)).await;
     }
     site.beta.wait_until(|stats| stats.taken == 30).await;
-    let (first, _) = &ids[0];
-    let waiting = site.until(first, |waybill| {
-        let line = waybill.line(ALPHA);
-        line.is_some_and(|line| {
-            line.outcome() == "attempted" && line.reason_code.as_deref() == Some("LAB-0005")
-        })
-    });
-    let waiting = waiting.await;
+    // Whichever is at the head of its lane is tried; the others of the lane wait behind it.
+    let waiting = site.first_waiting(ALPHA, "LAB-0005").await;
     assert_eq!(
         (waiting.state().as_str(), waiting.line(BETA).unwrap().outcome().as_str()),
         ("open", "confirmed")
     );
     // A person sees what is the matter.
-    let shown = site.waybillctl(&["where", first]);
+    let shown = site.waybillctl(&["where", waiting.control_id.as_deref().unwrap()]);
     assert!(shown.contains("attempted") && shown.contains("LAB-0005"), "{shown}");
 
     site.alpha.up().await.unwrap();

@@ -4,10 +4,11 @@ use std::io::Write;
 
 use waybill_contracts::{
     Record,
-    clinical::{EncounterEvent, PatientEvent},
+    billing::ChargeEvent,
+    clinical::{AppointmentEvent, EncounterEvent, PatientEvent},
     delivery::{Manifest, Receipt, Status, Subscription},
     inbound::{InboundMessage, InboundRejected},
-    lab::{LabDelivery, LabResult},
+    lab::{LabDelivery, LabOrder, LabResult},
 };
 use waybill_kafka::{Registry, RegistryError};
 
@@ -19,11 +20,14 @@ use crate::{
 };
 
 /// Compiled-in schemas by the catalogue's name of their topic: what services of this version write.
-const SCHEMAS: [(&str, &str); 10] = [
+const SCHEMAS: [(&str, &str); 13] = [
     of::<InboundMessage>(),
     of::<InboundRejected>(),
     of::<PatientEvent>(),
     of::<EncounterEvent>(),
+    of::<AppointmentEvent>(),
+    of::<LabOrder>(),
+    of::<ChargeEvent>(),
     of::<LabResult>(),
     of::<LabDelivery>(),
     of::<Subscription>(),

@@ -7,10 +7,11 @@ use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc};
 use serde_json::Value;
 use waybill_contracts::{
     Namespace, Record,
-    clinical::{EncounterEvent, PatientEvent},
+    billing::ChargeEvent,
+    clinical::{AppointmentEvent, EncounterEvent, PatientEvent},
     delivery::{Manifest, Receipt, Status, Subscription},
     inbound::{InboundMessage, InboundRejected},
-    lab::{LabDelivery, LabResult},
+    lab::{LabDelivery, LabOrder, LabResult},
     topics,
 };
 use waybill_kafka::{
@@ -79,6 +80,9 @@ async fn a_stock_client_reads_every_example_of_every_topic() {
     place.write::<InboundRejected>().await;
     place.write::<PatientEvent>().await;
     place.write::<EncounterEvent>().await;
+    place.write::<AppointmentEvent>().await;
+    place.write::<LabOrder>().await;
+    place.write::<ChargeEvent>().await;
     place.write::<LabResult>().await;
     place.write::<LabDelivery>().await;
     place.write::<Subscription>().await;

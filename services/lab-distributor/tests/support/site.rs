@@ -72,6 +72,26 @@ impl Site {
         found.await.unwrap_or_else(|error| panic!("{error:#}\n{}", self.waybill.tails()))
     }
 
+    /// A waybill whose line of `target` was attempted in vain for this reason, everything else of it confirmed.
+    pub(crate) async fn first_waiting(&self, target: &str, reason: &str) -> Waybill {
+        let tracker = self.waybill.tracker();
+        let found = eventually("a line that was attempted", SOON, async || {
+            let open = tracker.whole(&[("state", "open")]).await?;
+            let waits = |waybill: &Waybill| {
+                waybill.lines.iter().all(|line| {
+                    let of_target = line.destination.as_deref() == Some(target);
+                    let outcome = if of_target { "attempted" } else { "confirmed" };
+                    line.outcome() == outcome && (!of_target || line.reason_code.as_deref() == Some(reason))
+                })
+            };
+            match open.iter().find(|waybill| waits(waybill)) {
+                Some(waybill) => Ok(waybill.clone()),
+                None => pending(format!("{open:?}")),
+            }
+        });
+        found.await.unwrap_or_else(|error| panic!("{error:#}\n{}", self.waybill.tails()))
+    }
+
     /// The waybill of a message once all its lines are settled.
     pub(crate) async fn settled(&self, control_id: &str) -> Waybill {
         self.until(control_id, |waybill| waybill.is_settled() && !waybill.lines.is_empty()).await

@@ -129,7 +129,10 @@ impl<M: Member> Context<M> {
         let lost = consumer.assignment_lost();
         self.rebalanced(if lost { "lost" } else { "revoked" }, &partitions);
         let offsets = self.member.revoked(&partitions, lost);
-        if !lost {
+        if lost {
+            // Until the group has us again nothing is consumed, whatever the connections say.
+            self.health.set(Trouble::Joining, format!("lost its place in the group {}", self.group));
+        } else {
             self.commit(consumer, &offsets);
         }
         self.forget(consumer, &partitions);
