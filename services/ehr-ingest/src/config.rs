@@ -1,14 +1,20 @@
 //! The settings; `config.example.toml` explains each.
 
-use std::collections::BTreeSet;
+mod door;
+mod feed;
+
+use std::{collections::BTreeSet, path::Path};
 
 use serde::{Deserialize, Serialize};
 use waybill_contracts::PatientKeyer;
-use waybill_hl7v2::Charset;
 use waybill_kafka::{KafkaConfig, RegistryConfig};
-use waybill_runtime::{AdminConfig, ConfigProblem, HumanDuration, Secret, ServiceConfig, TelemetryConfig};
+use waybill_runtime::{AdminConfig, ConfigProblem, Secret, ServiceConfig, TelemetryConfig};
 
-use crate::feed::{Feed, parse_utc_offset};
+pub use self::{
+    door::{HttpConfig, LimitsConfig, Protocol, TlsConfig, TokenConfig},
+    feed::{AcceptConfig, FeedConfig},
+};
+use crate::{feed::Feed, profile::ProfileErrors};
 
 /// Largest message that the topics take.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
@@ -25,6 +31,8 @@ pub struct Config {
     /// Where messages come in.
     #[serde(rename = "feed")]
     pub feeds: Vec<FeedConfig>,
+    /// Section `[limits]`.
+    pub limits: LimitsConfig,
     /// Section `[patient_key]`.
     pub patient_key: PatientKeyConfig,
     /// Section `[normalize]`.
@@ -47,50 +55,6 @@ pub enum Role {
     Listen,
     /// Makes events from stored messages.
     Normalize,
-}
-
-/// One feed: section `[[feed]]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FeedConfig {
-    /// Name; part of every message's id, so never change it.
-    pub name: String,
-    /// Address of the MLLP listener.
-    pub listen: String,
-    /// See [`Feed::default_authority`].
-    pub default_authority: Option<String>,
-    /// See [`Feed::charset`].
-    pub charset: Option<String>,
-    /// See [`Feed::utc_offset`]; `+01:00`.
-    pub utc_offset: String,
-    /// Largest message in bytes.
-    pub max_frame_bytes: usize,
-    /// A connection without a byte for this long is closed.
-    pub idle_timeout: HumanDuration,
-    /// A message that has begun must have come in after this long.
-    pub frame_timeout: HumanDuration,
-    /// A message that is not stored after this long is answered with AR and 207.
-    pub ack_timeout: HumanDuration,
-    /// Connections at the same time.
-    pub max_connections: usize,
-    /// Messages of one connection that are worked on at the same time.
-    pub max_pipelined: usize,
-    /// Message ids that are remembered to recognise repeats.
-    pub remember: usize,
-    /// Which headers are acceptable.
-    pub accept: AcceptConfig,
-}
-
-/// Which headers are acceptable: section `[feed.accept]`. An empty list accepts anything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AcceptConfig {
-    /// MSH-12.1; refused with 203.
-    pub versions: Vec<String>,
-    /// MSH-11.1; refused with 202.
-    pub processing_ids: Vec<String>,
-    /// MSH-9 as `ADT` or `ADT^A01`; refused with 200 or 201.
-    pub message_types: Vec<String>,
 }
 
 /// Section `[patient_key]`.
@@ -116,32 +80,13 @@ impl Default for Config {
         Self {
             roles: BTreeSet::from([Role::Listen, Role::Normalize]),
             feeds: vec![FeedConfig::default()],
+            limits: LimitsConfig::default(),
             patient_key: PatientKeyConfig::default(),
             normalize: NormalizeConfig::default(),
             kafka: KafkaConfig { client_id: "ehr-ingest".to_owned(), ..KafkaConfig::default() },
             registry: RegistryConfig::default(),
             admin: AdminConfig::on_port(9101),
             telemetry: TelemetryConfig::default(),
-        }
-    }
-}
-
-impl Default for FeedConfig {
-    fn default() -> Self {
-        Self {
-            name: "default".to_owned(),
-            listen: "127.0.0.1:2575".to_owned(),
-            default_authority: None,
-            charset: None,
-            utc_offset: "+00:00".to_owned(),
-            max_frame_bytes: MAX_MESSAGE_BYTES,
-            idle_timeout: HumanDuration::secs(3600),
-            frame_timeout: HumanDuration::secs(60),
-            ack_timeout: HumanDuration::secs(5),
-            max_connections: 1000,
-            max_pipelined: 64,
-            remember: 100_000,
-            accept: AcceptConfig::default(),
         }
     }
 }
@@ -159,9 +104,12 @@ impl Config {
     }
 
     /// The feeds, compiled.
-    pub fn compiled_feeds(&self) -> Vec<Feed> {
+    ///
+    /// # Errors
+    /// When a profile cannot be used; [`Config::validate`] has found it faultless a moment before.
+    pub fn compiled_feeds(&self) -> Result<Vec<Feed>, ProfileErrors> {
         let keyer = self.patient_key.keyer();
-        self.feeds.iter().map(|feed| Feed::new(feed, keyer.clone())).collect()
+        self.feeds.iter().map(|feed| Feed::open(feed, keyer.clone())).collect()
     }
 }
 
@@ -184,6 +132,12 @@ impl ServiceConfig for Config {
 
     fn telemetry(&self) -> &TelemetryConfig {
         &self.telemetry
+    }
+
+    fn locate(&mut self, folder: &Path) {
+        for profile in self.feeds.iter_mut().filter_map(|feed| feed.profile.as_mut()) {
+            *profile = folder.join(&*profile);
+        }
     }
 
     fn validate(&self) -> Result<(), Vec<ConfigProblem>> {
@@ -211,40 +165,9 @@ impl ServiceConfig for Config {
             if self.feeds[..at].iter().any(|other| other.name == feed.name) {
                 problems.push(ConfigProblem::new(format!("feed.{at}.name"), "is used by another feed"));
             }
+            problems.extend(door::shared_address(&self.feeds[..at], feed, at));
         }
+        problems.extend(self.limits.problems(&self.feeds));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
-    }
-}
-
-impl FeedConfig {
-    /// What is wrong with the feed at position `at` of the list.
-    pub fn problems(&self, at: usize) -> Vec<ConfigProblem> {
-        let mut problems = Vec::new();
-        let mut check = |wrong: bool, key: &str, message: &str| {
-            if wrong {
-                problems.push(ConfigProblem::new(format!("feed.{at}.{key}"), message));
-            }
-        };
-        let name_is_legal = |name: &str| {
-            (1..=40).contains(&name.len())
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        };
-        check(!name_is_legal(&self.name), "name", "has 1 to 40 letters, digits, '-' and '_'");
-        check(self.listen.is_empty(), "listen", "is empty");
-        let charset_is_known = self.charset.as_deref().is_none_or(|name| Charset::named(name).is_some());
-        check(!charset_is_known, "charset", "is not a character set of HL7 table 0211 or a WHATWG label");
-        check(parse_utc_offset(&self.utc_offset).is_none(), "utc_offset", "is not of the form +01:00");
-        let size_is_legal = (1..=MAX_MESSAGE_BYTES).contains(&self.max_frame_bytes);
-        check(!size_is_legal, "max_frame_bytes", "must be 1 to 16777216, the limit of the topics");
-        check(self.max_connections == 0, "max_connections", "must be at least 1");
-        check(self.max_pipelined == 0, "max_pipelined", "must be at least 1");
-        for (key, value) in [
-            ("idle_timeout", self.idle_timeout),
-            ("frame_timeout", self.frame_timeout),
-            ("ack_timeout", self.ack_timeout),
-        ] {
-            check(value.get().is_zero(), key, "must be longer than nothing");
-        }
-        problems
     }
 }

@@ -14,8 +14,9 @@ use waybill_runtime::{Context, HumanDuration, kafka};
 
 use crate::{
     config::{Config, Role},
-    listen::{BrokerProbe, Listener, OpenFeed, Schemas, Store},
+    listen::{BrokerProbe, Budget, Listener, OpenFeed, Schemas, Shared, Store},
     normalize::{GROUP, Normalizer, OUTPUTS, Outputs},
+    profile::ProfileErrors,
 };
 
 /// Records of all connections that wait for Kafka's acknowledgement; beyond it senders are told to wait. At 54 µs to 3.5 µs
@@ -57,11 +58,12 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
     let broker = Arc::new(BrokerProbe::new(kafka::probe(&context.health, "listen producer")));
     let producer = Producer::start(&config.kafka, options, broker.clone())?;
     let store = Arc::new(Store::new(producer.clone(), broker, &namespace, MAX_UNACKNOWLEDGED));
-    for (feed, settings) in config.compiled_feeds().into_iter().zip(&config.feeds) {
-        let listener = Listener::bind(OpenFeed::new(feed, settings.clone())).await?;
-        let (store, shutdown, producer) = (store.clone(), context.shutdown.clone(), producer.clone());
+    let shared = Shared { store: store.clone(), budget: Budget::new(config.limits.max_buffered_bytes) };
+    for feeds in by_address(config)? {
+        let listener = Listener::bind(feeds, shared.clone()).await?;
+        let (shutdown, producer) = (context.shutdown.clone(), producer.clone());
         context.tasks.spawn("listener", async move {
-            listener.serve(store, shutdown).await?;
+            listener.serve(shutdown).await?;
             // What was given up on by a sender may still be on its way.
             producer.flush(longest.get()).await;
             Ok(())
@@ -82,6 +84,19 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// The feeds of each address.
+fn by_address(config: &Config) -> Result<Vec<Vec<OpenFeed>>, ProfileErrors> {
+    let mut listeners: Vec<(&str, Vec<OpenFeed>)> = Vec::new();
+    for (feed, settings) in config.compiled_feeds()?.into_iter().zip(&config.feeds) {
+        let open = OpenFeed::new(feed, settings.clone());
+        match listeners.iter_mut().find(|(address, _)| *address == settings.listen) {
+            Some((_, feeds)) => feeds.push(open),
+            None => listeners.push((&settings.listen, vec![open])),
+        }
+    }
+    Ok(listeners.into_iter().map(|(_, feeds)| feeds).collect())
+}
+
 fn normalize(context: &Context<Config>, codec: Codec) -> anyhow::Result<()> {
     let config = context.config.clone();
     let namespace = config.kafka.namespace()?;
@@ -91,6 +106,7 @@ fn normalize(context: &Context<Config>, codec: Codec) -> anyhow::Result<()> {
         Producer::start(&config.kafka, options, kafka::probe(&context.health, "normalize producer"))?;
     let consumer = kafka::probe(&context.health, "normalize consumer");
     let (service, version) = (context.service, context.version);
+    let feeds = config.compiled_feeds()?;
     context.tasks.spawn("normalize", async move {
         let mut needed = needed(&namespace, [InboundMessage::TOPIC].into_iter().chain(OUTPUTS));
         let (inbound, partitions) = needed[0].clone();
@@ -101,7 +117,7 @@ fn normalize(context: &Context<Config>, codec: Codec) -> anyhow::Result<()> {
         let look = async || Outputs::look_up(&codec, &namespace).await;
         let Some(outputs) = kafka::until(&platform, &shutdown, look).await else { return Ok(()) };
         platform.ready();
-        let handler = Arc::new(Normalizer::new(codec, config.compiled_feeds(), outputs));
+        let handler = Arc::new(Normalizer::new(codec, feeds, outputs));
         let mut options = KeyedOptions::new(GROUP, vec![inbound]).service(service, version);
         options.max_in_flight = config.normalize.max_in_flight;
         options.backoff = Backoff::default();

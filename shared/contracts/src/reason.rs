@@ -60,6 +60,14 @@ reasons! {
     HEADER_NOT_ACCEPTED = "ING-0009";
     /// A segment that the event demands has no patient identifier.
     NO_PATIENT_IDENTIFIER = "ING-0010";
+    /// A field that the event demands is empty.
+    REQUIRED_FIELD_MISSING = "ING-0011";
+    /// A request without a token, or with one that this feed does not know.
+    NOT_AUTHENTICATED = "ING-0030";
+    /// A request for something that is not served: path, method, content type, content coding.
+    REQUEST_NOT_SERVED = "ING-0031";
+    /// A request whose body did not come in: too slow, cut off, or no memory left for it.
+    REQUEST_NOT_RECEIVED = "ING-0032";
     /// No mapping for this message type and event.
     EVENT_NOT_MAPPED = "NRM-0001";
     /// A batch; its messages are not split yet.

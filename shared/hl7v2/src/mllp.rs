@@ -172,6 +172,11 @@ impl MllpCodec {
         self.in_frame
     }
 
+    /// Bytes that were skipped in search of a start block and are not reported yet: what a bound on garbage watches.
+    pub fn skipped(&self) -> usize {
+        self.garbage
+    }
+
     /// Skips to the start block; reports what was skipped once it is known or exceeds the size limit.
     fn find_start(&mut self, buffer: &mut BytesMut) -> Option<Inbound> {
         let start = memchr(START_BLOCK, buffer);

@@ -24,6 +24,7 @@ pub struct Envelope<'a> {
     header: Result<Header<'a>, ParseError>,
     is_batch: bool,
     feed: &'a str,
+    protocol: Protocol,
     sha256: [u8; 32],
     id: MessageId,
     sent_at: Option<Timestamp>,
@@ -48,7 +49,7 @@ impl<'a> Envelope<'a> {
             sender = String::from_utf8_lossy(&[application, b"|", facility].concat()).into_owned().into();
         }
         let id = MessageId::derive_hashed(&feed.name, &sender, id_time, &sha256);
-        Self { bytes, header, is_batch, feed: &feed.name, sha256, id, sent_at, received_at }
+        Self { bytes, header, is_batch, feed: &feed.name, protocol: feed.protocol, sha256, id, sent_at, received_at }
     }
 
     /// The message as received.
@@ -121,7 +122,7 @@ impl<'a> Envelope<'a> {
         InboundMessage {
             message_id: self.id,
             feed: self.feed.to_owned(),
-            protocol: Protocol::Mllp,
+            protocol: self.protocol,
             sending_application: texts.sending_application,
             sending_facility: texts.sending_facility,
             receiving_application: texts.receiving_application,
@@ -155,7 +156,7 @@ impl<'a> Envelope<'a> {
         InboundRejected {
             message_id: self.id,
             feed: self.feed.to_owned(),
-            protocol: Protocol::Mllp,
+            protocol: self.protocol,
             sending_application: texts.sending_application,
             sending_facility: texts.sending_facility,
             receiving_application: texts.receiving_application,

@@ -17,10 +17,11 @@ use tokio_util::{
 };
 use waybill_hl7v2::{
     Index,
-    mllp::{Inbound, MllpCodec},
+    mllp::{HEAD_BYTES, Inbound, MllpCodec},
 };
 
 use super::{
+    budget::{Budget, Held},
     exchange::{Answer, Exchange},
     feed::OpenFeed,
     store::Store,
@@ -30,6 +31,12 @@ use super::{
 const READ_BYTES: usize = 4096;
 /// A buffer grows by at most this much at once.
 const MAX_GROWTH: usize = 1 << 20;
+/// A buffer up to this size is not counted: the number of connections bounds them.
+const UNCOUNTED: usize = 64 * 1024;
+/// How much of a frame that is too large is skipped, in frames of the largest size, before its sender is cut off.
+const SKIPPED_FRAMES: usize = 16;
+/// What a closing stream may take to say so (TLS close_notify).
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +51,10 @@ pub(crate) enum End {
     SlowFrame,
     /// Nothing can be answered to what came in.
     Unanswerable,
+    /// Too many bytes without the beginning of a frame.
+    Garbage,
+    /// The process holds as much as it may.
+    NoRoom,
     /// The stream failed.
     Broken,
 }
@@ -56,8 +67,15 @@ impl End {
             Self::Idle => "idle_timeout",
             Self::SlowFrame => "frame_timeout",
             Self::Unanswerable => "unanswerable",
+            Self::Garbage => "garbage",
+            Self::NoRoom => "no_room",
             Self::Broken => "broken",
         }
+    }
+
+    /// Whether the sender was cut off for what it did or the process lacks.
+    pub(crate) const fn is_refusal(self) -> bool {
+        matches!(self, Self::SlowFrame | Self::Garbage | Self::NoRoom)
     }
 }
 
@@ -71,10 +89,16 @@ pub(crate) struct Connection<'a, S> {
     index: Index,
     /// When the frame that is coming in was first seen.
     frame_since: Option<Instant>,
+    /// What the input takes up.
+    held: Held,
+    /// Bytes without a frame since the last one.
+    stray: usize,
+    /// How many of them are tolerated.
+    tolerated: usize,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
-    pub(crate) fn new(stream: S, feed: &'a OpenFeed, store: &'a Store) -> Self {
+    pub(crate) fn new(stream: S, feed: &'a OpenFeed, store: &'a Store, budget: &Budget) -> Self {
         Self {
             stream,
             feed,
@@ -84,11 +108,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             output: BytesMut::new(),
             index: Index::new(),
             frame_since: None,
+            held: budget.nothing(),
+            stray: 0,
+            tolerated: feed.settings.max_garbage_bytes,
         }
     }
 
     /// Serves until either side ends it.
     pub(crate) async fn serve(mut self, shutdown: &CancellationToken) -> End {
+        let end = self.run(shutdown).await;
+        // Whoever still reads learns that nothing follows; whoever is gone does not keep the place.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.stream.shutdown()).await;
+        end
+    }
+
+    async fn run(&mut self, shutdown: &CancellationToken) -> End {
         let mut cancelled = pin!(shutdown.cancelled());
         let mut came = Instant::now();
         loop {
@@ -102,8 +136,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             if shutdown.is_cancelled() {
                 return End::Shutdown;
             }
+            if self.stray + self.codec.skipped() > self.tolerated {
+                return End::Garbage;
+            }
+            if !self.reserve() {
+                return self.no_room(came).await;
+            }
             let (limit, late) = self.patience(came);
-            self.reserve();
             tokio::select! {
                 biased;
                 read = tokio::time::timeout(limit, self.stream.read_buf(&mut self.input)) => match read {
@@ -124,10 +163,28 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         while turn.len() < self.feed.settings.max_pipelined {
             // The codec fails on writing only.
             let Ok(Some(item)) = self.codec.decode(&mut self.input) else { break };
+            self.watch(&item);
             turn.extend(self.take(item, came));
+        }
+        if self.codec.is_in_frame() {
+            self.stray = 0;
         }
         self.frame_since = self.codec.is_in_frame().then(|| self.frame_since.unwrap_or(came));
         turn
+    }
+
+    /// Counts what is no frame. What is left of a frame that was too large is tolerated for longer: its sender goes on
+    /// until it has sent it all, and then sends others.
+    fn watch(&mut self, item: &Inbound) {
+        let settings = &self.feed.settings;
+        match item {
+            Inbound::Garbage { bytes } => self.stray += bytes,
+            Inbound::TooLarge { .. } => {
+                self.stray = 0;
+                self.tolerated = settings.max_frame_bytes.saturating_mul(SKIPPED_FRAMES);
+            }
+            _ => (self.stray, self.tolerated) = (0, settings.max_garbage_bytes),
+        }
     }
 
     fn take(&mut self, item: Inbound, came: Instant) -> Option<Exchange<'a>> {
@@ -178,7 +235,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             return Ok(());
         }
         // A sender that does not read its answers must not hold the connection for ever.
-        let write = self.stream.write_all_buf(&mut self.output);
+        let write = async {
+            self.stream.write_all_buf(&mut self.output).await?;
+            // TLS keeps what it has encrypted.
+            self.stream.flush().await
+        };
         let written = tokio::time::timeout(self.feed.settings.frame_timeout.get(), write).await;
         let ok = matches!(written, Ok(Ok(())));
         self.output.clear();
@@ -197,10 +258,27 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         }
     }
 
-    fn reserve(&mut self) {
+    /// Makes room for the next read; `false`: the process holds as much as it may.
+    fn reserve(&mut self) -> bool {
         // A large message arrives in few reads, a small one in a small buffer.
         let wanted = self.input.len().clamp(READ_BYTES, MAX_GROWTH);
+        let whole = self.input.len() + wanted;
+        if !self.held.resize(if whole > UNCOUNTED { whole } else { 0 }) {
+            return false;
+        }
         self.input.reserve(wanted);
+        true
+    }
+
+    /// The frame that is coming in is answered like one that cannot be stored now; what is left of it would look like
+    /// garbage, so its sender has to connect anew.
+    async fn no_room(&mut self, came: Instant) -> End {
+        if self.codec.is_in_frame() {
+            let head = bytes::Bytes::copy_from_slice(&self.input[1..self.input.len().min(1 + HEAD_BYTES)]);
+            let exchange = Exchange::no_room(self.feed, head, self.frame_since.unwrap_or(came));
+            let _ = self.answer(vec![exchange]).await;
+        }
+        End::NoRoom
     }
 
     /// What is complete is handled as ever; what is not is counted.

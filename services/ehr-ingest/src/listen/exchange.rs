@@ -139,6 +139,14 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// A frame that there is no room for, of which the beginning is there: its sender shall send it again.
+    pub(crate) fn no_room(feed: &'a OpenFeed, head: Bytes, started: Instant) -> Self {
+        let content = head.clone();
+        let envelope = Envelope::read(&feed.feed, &content, Timestamp::now());
+        let receive = receive_span(feed, &envelope, started);
+        Self::refused_for_now(feed, head, &envelope, receive)
+    }
+
     /// A frame without its end: kept for whoever looks for it, never answered.
     pub(crate) fn quarantine(feed: &'a OpenFeed, store: &Store, content: Bytes, started: Instant) -> Self {
         let kept = content.clone();

@@ -1,6 +1,6 @@
 //! A feed with its listener's state.
 
-use std::time::Instant;
+use std::{net::SocketAddr, time::Instant};
 
 use parking_lot::Mutex;
 use waybill_hl7v2::{ack::AckCode, mllp::Inbound};
@@ -27,6 +27,7 @@ pub(crate) struct OpenFeed {
 pub(crate) struct Lines {
     pub(crate) malformed: Quiet,
     pub(crate) refused_connection: Quiet,
+    pub(crate) refused_request: Quiet,
     pub(crate) not_stored: Quiet,
 }
 
@@ -37,7 +38,6 @@ pub(crate) struct Meters {
     pub(crate) repeats: Counter,
     pub(crate) reused: Counter,
     pub(crate) connections: Gauge,
-    pub(crate) refused_connections: Counter,
     received: [(AckCode, Counter); 3],
     unanswered: Counter,
 }
@@ -54,7 +54,6 @@ impl OpenFeed {
             repeats: metrics::counter(Metric::Duplicates, &[name]),
             reused: metrics::counter(Metric::ControlIdsReused, &[name]),
             connections: metrics::gauge_handle(Metric::Connections, &[name]),
-            refused_connections: metrics::counter(Metric::ConnectionsRefused, &[name]),
             received: [AckCode::AA, AckCode::AE, AckCode::AR].map(received),
             unanswered: metrics::counter(Metric::MessagesReceived, &[name, Label::Ack("none")]),
         };
@@ -68,6 +67,24 @@ impl OpenFeed {
         metrics::count(Metric::FramesMalformed, 1, &[Label::Feed(&self.feed.name), Label::Reason(kind)]);
         if let Some(unsaid) = self.quiet.malformed.say(Instant::now()) {
             tracing::warn!(feed = self.feed.name, kind, bytes, unsaid, "bytes that are no MLLP frame");
+        }
+    }
+}
+
+impl OpenFeed {
+    /// Counts a connection that is not taken, or is closed for what its sender does.
+    pub(crate) fn refuse_connection(&self, reason: &'static str, peer: SocketAddr) {
+        metrics::count(Metric::ConnectionsRefused, 1, &[Label::Feed(&self.feed.name), Label::Reason(reason)]);
+        if let Some(unsaid) = self.quiet.refused_connection.say(Instant::now()) {
+            tracing::warn!(feed = self.feed.name, %peer, reason, unsaid, "a connection was refused or cut off");
+        }
+    }
+
+    /// Counts an HTTP request that is answered before its content was looked at.
+    pub(crate) fn refuse_request(&self, reason: &'static str, status: u16) {
+        metrics::count(Metric::RequestsRefused, 1, &[Label::Feed(&self.feed.name), Label::Reason(reason)]);
+        if let Some(unsaid) = self.quiet.refused_request.say(Instant::now()) {
+            tracing::warn!(feed = self.feed.name, reason, status, unsaid, "a request was refused");
         }
     }
 }

@@ -55,7 +55,9 @@ metrics! {
     Duplicates Counter "waybill_duplicates_total" ["feed"] "Received messages that were known already and answered from memory.";
     ControlIdsReused Counter "waybill_control_ids_reused_total" ["feed"] "Messages that came with the control id of another message.";
     Connections Gauge "waybill_connections" ["feed"] "Open connections of senders.";
-    ConnectionsRefused Counter "waybill_connections_refused_total" ["feed"] "Connections closed at once because the feed has as many as it may.";
+    ConnectionsRefused Counter "waybill_connections_refused_total" ["feed", "reason"] "Connections that were not taken, or were closed for what their sender did.";
+    RequestsRefused Counter "waybill_requests_refused_total" ["feed", "reason"] "HTTP requests answered before their content was looked at.";
+    BufferedBytes Gauge "waybill_buffered_bytes" [] "Bytes of messages that have come in and are not answered.";
 
     // --- Kafka
     ProduceErrors Counter "waybill_produce_errors_total" ["topic", "class"] "Records that the broker did not acknowledge.";
