@@ -13,6 +13,7 @@ pub mod accept;
 pub mod config;
 pub mod feed;
 pub mod mapping;
+pub mod profile;
 
 mod listen;
 mod normalize;

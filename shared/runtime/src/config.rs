@@ -23,6 +23,10 @@ pub trait ServiceConfig: DeserializeOwned + Serialize + Send + Sync + 'static {
     /// Section `[telemetry]`.
     fn telemetry(&self) -> &TelemetryConfig;
 
+    /// Completes paths that are meant relative to the configuration file: `folder` is where it lies, empty
+    /// without a file. Called before [`ServiceConfig::validate`].
+    fn locate(&mut self, _folder: &Path) {}
+
     /// Checks what types cannot say. All problems, please, not the first.
     fn validate(&self) -> Result<(), Vec<ConfigProblem>> {
         Ok(())
@@ -132,10 +136,11 @@ pub fn load<C: ServiceConfig>(
             format!("cannot read the configuration file {path}: {error}"),
         )])
     })?;
-    read::read(&text, environment)
+    let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    read::read(&text, folder, environment)
 }
 
 /// Reads a configuration from text alone; tests of example files use it.
 pub fn from_toml<C: ServiceConfig>(text: &str) -> Result<C, ConfigErrors> {
-    read::read(text, std::iter::empty())
+    read::read(text, Path::new(""), std::iter::empty())
 }

@@ -1,5 +1,7 @@
 //! From text and environment to a checked value.
 
+use std::path::Path;
+
 use serde_path_to_error::Segment;
 use toml::{Table, Value};
 use waybill_telemetry::SECRET_REFUSAL;
@@ -17,6 +19,7 @@ const MOST_PROBLEMS: usize = 50;
 
 pub(super) fn read<C: ServiceConfig>(
     text: &str,
+    folder: &Path,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<C, ConfigErrors> {
     let mut table: Table = toml::from_str(text).map_err(|error: toml::de::Error| {
@@ -31,8 +34,9 @@ pub(super) fn read<C: ServiceConfig>(
         }
     }
     complete_admin::<C>(&mut table);
-    let config = reader.deserialize::<C>(table);
-    if let Some(config) = &config {
+    let mut config = reader.deserialize::<C>(table);
+    if let Some(config) = &mut config {
+        config.locate(folder);
         reader.validate(config);
     }
     match config {

@@ -1,0 +1,177 @@
+//! Where the values of a JSON text stand (RFC 8259). Lenient: whoever reads the resource judges the text.
+
+use std::borrow::Cow;
+
+/// As deep as serde_json goes.
+const MAX_DEPTH: usize = 128;
+
+/// A value, by its place in the text.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) kind: Kind,
+    pub(super) start: usize,
+    /// Behind the last byte.
+    pub(super) end: usize,
+    /// Of a member: where its name stands, without quotation marks; empty otherwise.
+    name: (usize, usize),
+    /// Items of an array, values of an object's members.
+    pub(super) children: Vec<Self>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Object,
+    Array,
+    String,
+    /// Number, true, false, null.
+    Other,
+}
+
+impl Node {
+    /// The members of an object.
+    pub(super) fn members<'n>(&'n self, text: &'n str) -> impl Iterator<Item = (&'n str, &'n Self)> {
+        self.children.iter().map(|child| (&text[child.name.0..child.name.1], child))
+    }
+
+    /// The member of this name; names of FHIR elements have no escapes.
+    pub(super) fn member<'n>(&'n self, text: &'n str, wanted: &str) -> Option<&'n Self> {
+        self.members(text).find(|(name, _)| *name == wanted).map(|(_, value)| value)
+    }
+
+    /// The value of a string.
+    pub(super) fn string<'t>(&self, text: &'t str) -> Option<Cow<'t, str>> {
+        if self.kind != Kind::String {
+            return None;
+        }
+        let raw = &text[self.start..self.end];
+        let inner = &raw[1..raw.len() - 1];
+        if inner.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(inner.into()) }
+    }
+}
+
+/// The places in `text`; `None` when it is no JSON or too deep.
+pub(super) fn parse(text: &str) -> Option<Node> {
+    let mut reader = Reader { bytes: text.as_bytes(), at: 0 };
+    let root = reader.value(0)?;
+    reader.blank();
+    (reader.at == text.len()).then_some(root)
+}
+
+struct Reader<'t> {
+    bytes: &'t [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn blank(&mut self) {
+        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    /// Whether `byte` comes next; then it is passed.
+    fn pass(&mut self, byte: u8) -> bool {
+        self.blank();
+        let found = self.bytes.get(self.at) == Some(&byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn value(&mut self, depth: usize) -> Option<Node> {
+        self.blank();
+        let start = self.at;
+        let mut children = Vec::new();
+        let kind = match self.bytes.get(start)? {
+            _ if depth > MAX_DEPTH => return None,
+            b'{' => {
+                self.at += 1;
+                if !self.pass(b'}') {
+                    loop {
+                        self.blank();
+                        let (from, to) = self.string()?;
+                        if !self.pass(b':') {
+                            return None;
+                        }
+                        children.push(Node { name: (from + 1, to - 1), ..self.value(depth + 1)? });
+                        if !self.pass(b',') {
+                            break;
+                        }
+                    }
+                    if !self.pass(b'}') {
+                        return None;
+                    }
+                }
+                Kind::Object
+            }
+            b'[' => {
+                self.at += 1;
+                if !self.pass(b']') {
+                    loop {
+                        children.push(self.value(depth + 1)?);
+                        if !self.pass(b',') {
+                            break;
+                        }
+                    }
+                    if !self.pass(b']') {
+                        return None;
+                    }
+                }
+                Kind::Array
+            }
+            b'"' => {
+                self.string()?;
+                Kind::String
+            }
+            _ => {
+                let rest = self.bytes[start..].iter();
+                self.at += rest.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
+                if self.at == start {
+                    return None;
+                }
+                Kind::Other
+            }
+        };
+        Some(Node { kind, start, end: self.at, name: (start, start), children })
+    }
+
+    /// The span of the string that comes next, with its quotation marks.
+    fn string(&mut self) -> Option<(usize, usize)> {
+        let start = self.at;
+        if self.bytes.get(start) != Some(&b'"') {
+            return None;
+        }
+        self.at += 1;
+        loop {
+            self.at += memchr::memchr2(b'"', b'\\', self.bytes.get(self.at..)?)?;
+            if self.bytes[self.at] == b'"' {
+                self.at += 1;
+                return Some((start, self.at));
+            }
+            self.at += 2;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_where_they_stand() {
+        let text = r#" {"a": [1.50, {"b\"": "x\u0041"}, true], "c" : {} } "#;
+        let root = parse(text).unwrap();
+        let list = root.member(text, "a").unwrap();
+        assert_eq!(&text[list.children[0].start..list.children[0].end], "1.50");
+        let (name, value) = list.children[1].members(text).next().unwrap();
+        assert_eq!((name, &*value.string(text).unwrap()), ("b\\\"", "xA"));
+        assert_eq!(root.member(text, "c").unwrap().kind, Kind::Object);
+    }
+
+    #[test]
+    fn what_is_no_json_is_nothing() {
+        for text in ["", "{", "{\"a\"}", "[1,", "\"a", "\"a\\", "{\"a\":}", "1 2", "[}", "{\"a\":1,}"] {
+            assert!(parse(text).is_none(), "{text}");
+        }
+        assert!(parse(&"[".repeat(100_000)).is_none());
+    }
+}
