@@ -1,11 +1,14 @@
 //! A feed as the code uses it: its settings, checked and compiled once.
 
-use waybill_contracts::PatientKeyer;
-use waybill_hl7v2::{Charset, Dtm, Header};
+use std::sync::Arc;
+
+use waybill_contracts::{PatientKeyer, inbound};
+use waybill_hl7v2::{Charset, Dtm, Header, Message};
 
 use crate::{
-    config::{AcceptConfig, FeedConfig},
+    config::{AcceptConfig, FeedConfig, Protocol},
     mapping::MAPPING_VERSION,
+    profile::{Profile, ProfileErrors},
 };
 
 /// One sender's way in.
@@ -21,31 +24,69 @@ pub struct Feed {
     pub charset: Option<Charset>,
     /// Minutes east of UTC of times without an offset, where MSH-7 has none either.
     pub utc_offset: i16,
+    /// How HL7 v2 messages come in.
+    pub protocol: inbound::Protocol,
     /// Which headers are acceptable.
     pub accept: AcceptConfig,
     /// Makes the keys.
     pub keyer: PatientKeyer,
+    /// What the sender does differently; most senders do nothing.
+    pub rules: Option<Arc<Profile>>,
 }
 
 impl Feed {
+    /// From settings, with the profile that they name.
+    ///
+    /// # Errors
+    /// What is wrong with the profile.
+    pub fn open(config: &FeedConfig, keyer: PatientKeyer) -> Result<Self, ProfileErrors> {
+        match &config.profile {
+            None => Ok(Self::new(config, keyer)),
+            Some(file) => Ok(Self::with_profile(config, Profile::load(file)?, keyer)),
+        }
+    }
+
+    /// From settings and a profile, whose keys count where they say the same.
+    pub fn with_profile(config: &FeedConfig, profile: Profile, keyer: PatientKeyer) -> Self {
+        let settings = profile.settings(config);
+        let hash = deciding_hash(&settings, Some(&profile));
+        let feed = Self::new(&settings, keyer);
+        Self { profile: format!("{}@{hash}", profile.name), rules: Some(Arc::new(profile)), ..feed }
+    }
+
+    /// What the profile makes of an HL7 v2 message before it is mapped; `None`: nothing, it stays as it is.
+    pub fn rewrite_v2(&self, message: &Message<'_>) -> Option<Vec<u8>> {
+        self.rules.as_ref()?.rewrite_v2(message, self.charset)
+    }
+
+    /// The same for a FHIR resource in JSON.
+    pub fn rewrite_fhir(&self, json: &[u8]) -> Option<Vec<u8>> {
+        self.rules.as_ref()?.rewrite_fhir(json)
+    }
+
+    /// The one name that an assigning authority has in events and keys.
+    pub fn authority<'a>(&'a self, name: &'a str) -> &'a str {
+        self.rules.as_ref().map_or(name, |rules| rules.authority(name))
+    }
+
     /// From settings that [`FeedConfig::problems`] has found nothing wrong with; what is wrong all the same counts as
-    /// not set.
+    /// not set. Without their profile: that is [`Feed::open`].
     pub fn new(config: &FeedConfig, keyer: PatientKeyer) -> Self {
         let charset = config.charset.as_deref().and_then(Charset::named);
         let utc_offset = parse_utc_offset(&config.utc_offset).unwrap_or(0);
-        let deciding = format!(
-            "{MAPPING_VERSION}\n{:?}\n{:?}\n{utc_offset}",
-            config.default_authority,
-            charset.map(|charset| charset.name()),
-        );
         Self {
             name: config.name.clone(),
-            profile: format!("{}@{}", config.name, short_hash(deciding.as_bytes())),
+            profile: format!("{}@{}", config.name, deciding_hash(config, None)),
             default_authority: config.default_authority.clone(),
             charset,
             utc_offset,
+            protocol: match config.protocol {
+                Protocol::Mllp => inbound::Protocol::Mllp,
+                Protocol::Http => inbound::Protocol::Hl7Http,
+            },
             accept: config.accept.clone(),
             keyer,
+            rules: None,
         }
     }
 
@@ -72,6 +113,16 @@ pub(crate) fn parse_utc_offset(text: &str) -> Option<i16> {
         number.filter(|number| *number < below)
     };
     Some(sign * (two(hours, 15)? * 60 + two(minutes, 60)?))
+}
+
+/// Hash of everything by which the same bytes may become other events.
+fn deciding_hash(config: &FeedConfig, profile: Option<&Profile>) -> String {
+    let charset = config.charset.as_deref().and_then(Charset::named).map(|charset| charset.name());
+    let utc_offset = parse_utc_offset(&config.utc_offset).unwrap_or(0);
+    let mut deciding =
+        format!("{MAPPING_VERSION}\n{:?}\n{charset:?}\n{utc_offset}", config.default_authority).into_bytes();
+    deciding.extend(profile.map(|profile| profile.sha256).into_iter().flatten());
+    short_hash(&deciding)
 }
 
 fn short_hash(bytes: &[u8]) -> String {
