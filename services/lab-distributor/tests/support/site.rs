@@ -72,19 +72,12 @@ impl Site {
         found.await.unwrap_or_else(|error| panic!("{error:#}\n{}", self.waybill.tails()))
     }
 
-    /// A waybill whose line of `target` was attempted in vain for this reason, everything else of it confirmed.
-    pub(crate) async fn first_waiting(&self, target: &str, reason: &str) -> Waybill {
+    /// Any open waybill that satisfies a condition.
+    pub(crate) async fn any_open(&self, condition: impl Fn(&Waybill) -> bool) -> Waybill {
         let tracker = self.waybill.tracker();
-        let found = eventually("a line that was attempted", SOON, async || {
+        let found = eventually("an open waybill", SOON, async || {
             let open = tracker.whole(&[("state", "open")]).await?;
-            let waits = |waybill: &Waybill| {
-                waybill.lines.iter().all(|line| {
-                    let of_target = line.destination.as_deref() == Some(target);
-                    let outcome = if of_target { "attempted" } else { "confirmed" };
-                    line.outcome() == outcome && (!of_target || line.reason_code.as_deref() == Some(reason))
-                })
-            };
-            match open.iter().find(|waybill| waits(waybill)) {
+            match open.iter().find(|waybill| condition(waybill)) {
                 Some(waybill) => Ok(waybill.clone()),
                 None => pending(format!("{open:?}")),
             }
