@@ -69,10 +69,15 @@ impl Installation {
         &self.database_url
     }
 
-    /// Address of a feed's MLLP listener: `ehr` or `lis`.
+    /// Address of a feed's listener: `ehr` or `lis` over MLLP.
     pub fn mllp(&self, feed: &str) -> anyhow::Result<SocketAddr> {
         let found = self.addresses.feeds.iter().find(|(name, _)| name == feed);
         found.map(|(_, address)| *address).with_context(|| format!("there is no feed {feed:?}"))
+    }
+
+    /// Base URL of the feed over HTTP, `fhir`: `/hl7` and `/fhir` are below it. It takes [`TOKEN`](crate::TOKEN).
+    pub fn http(&self) -> anyhow::Result<String> {
+        Ok(format!("http://{}", self.mllp(settings::HTTP_FEED)?))
     }
 
     /// The tracker's API.

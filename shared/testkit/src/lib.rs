@@ -33,7 +33,7 @@ pub use installation::{Builder, Installation, Target};
 pub use jaeger::Jaeger;
 pub use process::{Exit, Process};
 pub use proxy::Proxy;
-pub use settings::Unit;
+pub use settings::{TOKEN, Unit};
 pub use stack::Stack;
 pub use topics::Topics;
 pub use tracker::Tracker;

@@ -41,7 +41,7 @@ impl fmt::Display for Unit {
 /// Where the services of an installation listen.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
-    /// MLLP, by feed.
+    /// By feed.
     pub(crate) feeds: Vec<(String, SocketAddr)>,
     /// The tracker's API.
     pub(crate) api: SocketAddr,
@@ -49,8 +49,14 @@ pub(crate) struct Addresses {
     pub(crate) admin: [SocketAddr; 3],
 }
 
-/// The feeds of every installation: an EHR's and a laboratory's.
-pub(crate) const FEEDS: [&str; 2] = ["ehr", "lis"];
+/// The feeds of every installation: an EHR's and a laboratory's over MLLP, and one over HTTP.
+pub(crate) const FEEDS: [&str; 3] = ["ehr", "lis", HTTP_FEED];
+/// The feed over HTTP: HL7 v2 at `/hl7`, FHIR at `/fhir`.
+pub(crate) const HTTP_FEED: &str = "fhir";
+/// Bearer token of the HTTP feed.
+pub const TOKEN: &str = "waybill-local";
+/// Its SHA-256.
+const TOKEN_SHA256: &str = "f5a0c26d6d9f7c59a8b29bbfdf2c0c352b922402b29bb16adffb368660ff69e7";
 
 impl Addresses {
     pub(crate) fn free() -> anyhow::Result<Self> {
@@ -68,7 +74,7 @@ impl Addresses {
     pub(crate) fn default_ports() -> Self {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Self {
-            feeds: FEEDS.iter().map(|name| (*name).to_owned()).zip([2575, 2576].map(at)).collect(),
+            feeds: FEEDS.iter().map(|name| (*name).to_owned()).zip([2575, 2576, 8080].map(at)).collect(),
             api: at(8090),
             admin: [at(9101), at(9102), at(9106)],
         }
@@ -95,10 +101,18 @@ pub(crate) fn base(unit: Unit, stack: &Stack, namespace: &str, addresses: &Addre
     match unit {
         Unit::EhrIngest => {
             let feed = |(name, listen): &(String, SocketAddr)| {
-                Value::Table(Table::from_iter([
+                let mut feed = Table::from_iter([
                     ("name".to_owned(), Value::from(name.clone())),
                     ("listen".to_owned(), listen.to_string().into()),
-                ]))
+                ]);
+                if name == HTTP_FEED {
+                    put(&mut feed, "protocol", "http".into());
+                    let token = [("name", "test"), ("sha256", TOKEN_SHA256)];
+                    let token: Table =
+                        token.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+                    put(&mut feed, "http.tokens", Value::Array(vec![Value::Table(token)]));
+                }
+                Value::Table(feed)
             };
             set("feed", Value::Array(addresses.feeds.iter().map(feed).collect()));
             set("patient_key.allow_development_secret", true.into());

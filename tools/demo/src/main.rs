@@ -58,7 +58,7 @@ async fn run(screen: &mut Screen) -> anyhow::Result<()> {
 
 /// What listens on our ports may be another demo, whose topics must not be taken from under it.
 fn ports_are_free() -> anyhow::Result<()> {
-    for port in [2575, 2576, 8090, 9101, 9102, 9106] {
+    for port in [2575, 2576, 8080, 8090, 9101, 9102, 9106] {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         TcpListener::bind(address).with_context(|| {
             format!("{address} is taken: stop the other demo, `make run`, or what else listens there")
