@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use anyhow::Context as _;
 use tokio::sync::{Notify, watch};
-use waybill_contracts::{Namespace, Record as _, Timestamp, TopicName, delivery::Status, topics};
+use waybill_contracts::{
+    Namespace, Record as _, Timestamp, TopicName,
+    delivery::{Manifest, Receipt, Status},
+};
 use waybill_kafka::{
     BatchOptions, Codec, KafkaConfig, KafkaError, Producer, ProducerOptions, Registry, admin, run_batch,
 };
@@ -44,12 +47,12 @@ pub(crate) async fn run(context: Context<Config>) -> anyhow::Result<()> {
         return Ok(());
     }
     database.ready();
-    let fixed = fixed_topics(&namespace);
-    let written = with_partitions(&namespace, Status::TOPIC);
-    let needed: Vec<_> = fixed.iter().cloned().chain([written]).collect();
-    if kafka::topics(&platform, shutdown, &config.kafka, &needed).await.is_none() {
+    let needed = needed_topics(&namespace);
+    let Some(found) = kafka::topics(&platform, shutdown, &config.kafka, &needed).await else {
         return Ok(());
-    }
+    };
+    let is_read = |(topic, _): &(TopicName, i32)| *topic != namespace.topic(Status::TOPIC);
+    let fixed: Vec<_> = found.into_iter().filter(is_read).collect();
     let codec = Codec::start(Arc::new(Registry::new(&config.registry)?));
     let status_topic = namespace.topic(Status::TOPIC);
     let Some(encoder) = kafka::until(&platform, shutdown, || codec.encoder(&status_topic)).await else {
@@ -139,12 +142,14 @@ async fn input(
     Ok(fixed.iter().cloned().chain(found).collect())
 }
 
-fn fixed_topics(namespace: &Namespace) -> Vec<(TopicName, i32)> {
-    intake::TOPICS.iter().map(|name| with_partitions(namespace, name)).collect()
-}
-
-fn with_partitions(namespace: &Namespace, name: &str) -> (TopicName, i32) {
-    (namespace.topic(name), topics::find(name).map_or(1, |topic| topic.partitions))
+/// Topics that must be there: those that are read, and the one that is written. What manifests and receipts say of a
+/// message is in partitions of the same number, so that one replica has it all.
+fn needed_topics(namespace: &Namespace) -> Vec<Vec<TopicName>> {
+    let is_paired = |name: &str| [Manifest::TOPIC, Receipt::TOPIC].contains(&name);
+    let (pair, alone): (Vec<&str>, Vec<&str>) = intake::TOPICS.iter().partition(|name| is_paired(name));
+    let topic = |name: &str| namespace.topic(name);
+    let alone = alone.into_iter().chain([Status::TOPIC]).map(|name| vec![topic(name)]);
+    alone.chain([pair.into_iter().map(topic).collect()]).collect()
 }
 
 fn partitions_of((topic, partitions): &(TopicName, i32)) -> impl Iterator<Item = Partition> {

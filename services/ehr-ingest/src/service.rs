@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use waybill_contracts::{
     Namespace, Record, TopicName,
     inbound::{InboundMessage, InboundRejected},
-    topics,
 };
 use waybill_delivery::Backoff;
 use waybill_kafka::{Codec, KeyedOptions, Producer, ProducerOptions, Registry, run_keyed};
@@ -70,7 +69,7 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
         });
     }
     let (shutdown, config, codec) = (context.shutdown.clone(), config.clone(), codec.clone());
-    let needed = needed(&namespace, [InboundMessage::TOPIC, InboundRejected::TOPIC]);
+    let needed = each(&namespace, [InboundMessage::TOPIC, InboundRejected::TOPIC]);
     context.tasks.spawn("listen start", async move {
         if kafka::topics(&platform, &shutdown, &config.kafka, &needed).await.is_none() {
             return Ok(());
@@ -108,9 +107,9 @@ fn normalize(context: &Context<Config>, codec: Codec) -> anyhow::Result<()> {
     let (service, version) = (context.service, context.version);
     let feeds = config.compiled_feeds()?;
     context.tasks.spawn("normalize", async move {
-        let mut needed = needed(&namespace, [InboundMessage::TOPIC].into_iter().chain(OUTPUTS));
-        let (inbound, partitions) = needed[0].clone();
-        needed.push((inbound.dead_letter(GROUP), partitions));
+        let inbound = namespace.topic(InboundMessage::TOPIC);
+        let mut needed = each(&namespace, OUTPUTS);
+        needed.push(vec![inbound.clone(), inbound.dead_letter(GROUP)]);
         if kafka::topics(&platform, &shutdown, &config.kafka, &needed).await.is_none() {
             return Ok(());
         }
@@ -128,8 +127,7 @@ fn normalize(context: &Context<Config>, codec: Codec) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Topics that must be there, with the partitions that the catalogue says.
-fn needed(namespace: &Namespace, names: impl IntoIterator<Item = &'static str>) -> Vec<(TopicName, i32)> {
-    let partitions = |name: &str| topics::find(name).map_or(1, |topic| topic.partitions);
-    names.into_iter().map(|name| (namespace.topic(name), partitions(name))).collect()
+/// Topics that must be there; what one of them holds depends on no other's partitions.
+fn each(namespace: &Namespace, names: impl IntoIterator<Item = &'static str>) -> Vec<Vec<TopicName>> {
+    names.into_iter().map(|name| vec![namespace.topic(name)]).collect()
 }

@@ -121,12 +121,12 @@ async fn look_up(
     Ok(Schemas { encoders: Encoders::look_up(codec, namespace, table).await?, receipts, subscriptions })
 }
 
-/// Topics that must be there, with the partitions that the catalogue says.
-fn needed_topics(namespace: &Namespace, table: &RoutingTable) -> Vec<(TopicName, i32)> {
-    let fixed = [LabResult::TOPIC, Manifest::TOPIC, Receipt::TOPIC, Subscription::TOPIC].map(str::to_owned);
-    let targets = table.targets.iter().map(|target| topics::lab_delivery(&target.name));
-    let partitions = |name: &str| topics::find(name).map_or(1, |topic| topic.partitions);
-    fixed.into_iter().chain(targets).map(|name| (namespace.topic(&name), partitions(&name))).collect()
+/// Topics that must be there. What manifests and receipts say of a message is found in partitions of the same number.
+fn needed_topics(namespace: &Namespace, table: &RoutingTable) -> Vec<Vec<TopicName>> {
+    let pair = [Manifest::TOPIC, Receipt::TOPIC].map(|name| namespace.topic(name)).to_vec();
+    let alone = [LabResult::TOPIC, Subscription::TOPIC].map(|name| namespace.topic(name));
+    let targets = table.targets.iter().map(|target| route::delivery_topic(namespace, &target.name));
+    alone.into_iter().chain(targets).map(|topic| vec![topic]).chain([pair]).collect()
 }
 
 /// The promise that every `lab.result` is confirmed, and by when: the catalogue says it.

@@ -16,14 +16,16 @@ pub enum TopicProblem {
     /// Not there.
     #[error("the topic {0} does not exist")]
     Missing(TopicName),
-    /// There, with another number of partitions; the order per key depends on it.
-    #[error("the topic {topic} has {found} partitions, expected {expected}")]
+    /// There, with another number of partitions than the topic that it goes with.
+    #[error("the topic {topic} has {found} partitions and {other} has {expected}; they must be equal")]
     Partitions {
         /// The topic.
         topic: TopicName,
-        /// As the cluster has it.
-        found: usize,
-        /// As the catalogue has it.
+        /// Its partitions.
+        found: i32,
+        /// The topic that it goes with.
+        other: TopicName,
+        /// Its partitions.
         expected: i32,
     },
     /// Not ours to see.
@@ -42,59 +44,66 @@ pub enum TopicProblem {
     },
 }
 
-/// Checks that topics exist with the right number of partitions.
+/// Checks that topics exist; those of one group must have the same number of partitions, whatever it is. Gives the
+/// numbers, in the order of the groups.
+///
+/// A topic's dead letters go to the partition of their origin, and what two topics say of a message is found together
+/// because it has the same key: such topics form a group. Nothing depends on the catalogue's numbers: larger installations
+/// have more.
 pub async fn check_topics(
     config: &KafkaConfig,
-    expected: &[(TopicName, i32)],
-) -> Result<(), Vec<TopicProblem>> {
+    groups: &[Vec<TopicName>],
+) -> Result<Vec<(TopicName, i32)>, Vec<TopicProblem>> {
     let no_answer = |what: String| vec![TopicProblem::NoAnswer(what)];
     let client: Result<AdminClient<DefaultClientContext>, _> = config.client().create();
     let client = client.map_err(|error| no_answer(error.to_string()))?;
-    let topics = expected.to_vec();
-    let problems = tokio::task::spawn_blocking(move || {
-        let mut problems = Vec::new();
-        for (topic, partitions) in &topics {
-            match check(&client, topic, *partitions) {
-                // Each further topic would take as long to say the same.
-                Some(silence @ TopicProblem::NoAnswer(_)) => return vec![silence],
-                found => problems.extend(found),
+    let groups = groups.to_vec();
+    let checked = tokio::task::spawn_blocking(move || {
+        let (mut found, mut problems) = (Vec::new(), Vec::new());
+        for group in &groups {
+            let mut first: Option<(&TopicName, i32)> = None;
+            for topic in group {
+                match partitions(&client, topic) {
+                    // Each further topic would take as long to say the same.
+                    Err(silence @ TopicProblem::NoAnswer(_)) => return Err(vec![silence]),
+                    Err(problem) => problems.push(problem),
+                    Ok(number) => {
+                        let (other, expected) = *first.get_or_insert((topic, number));
+                        if number != expected {
+                            let (topic, other) = (topic.clone(), other.clone());
+                            problems.push(TopicProblem::Partitions { topic, found: number, other, expected });
+                        }
+                        found.push((topic.clone(), number));
+                    }
+                }
             }
         }
-        problems
+        if problems.is_empty() { Ok(found) } else { Err(problems) }
     });
-    match problems.await {
-        Ok(problems) if problems.is_empty() => Ok(()),
-        Ok(problems) => Err(problems),
-        Err(error) => Err(no_answer(error.to_string())),
-    }
+    checked.await.unwrap_or_else(|error| Err(no_answer(error.to_string())))
 }
 
 fn unknown(topic: &TopicName, what: &str) -> TopicProblem {
     TopicProblem::Unknown { topic: topic.clone(), what: what.to_owned() }
 }
 
-fn check(
-    client: &AdminClient<DefaultClientContext>,
-    topic: &TopicName,
-    expected: i32,
-) -> Option<TopicProblem> {
-    let metadata = match client.inner().fetch_metadata(Some(topic.as_str()), TIMEOUT) {
-        Ok(metadata) => metadata,
-        Err(error) => return Some(TopicProblem::NoAnswer(error.to_string())),
-    };
-    let found = metadata.topics().first()?;
+fn partitions(client: &AdminClient<DefaultClientContext>, topic: &TopicName) -> Result<i32, TopicProblem> {
+    let metadata = client
+        .inner()
+        .fetch_metadata(Some(topic.as_str()), TIMEOUT)
+        .map_err(|error| TopicProblem::NoAnswer(error.to_string()))?;
+    let found = metadata.topics().first().ok_or_else(|| unknown(topic, "it is not in the answer"))?;
     match found.error() {
-        None if found.partitions().len() == expected as usize => None,
-        None => {
-            Some(TopicProblem::Partitions { topic: topic.clone(), found: found.partitions().len(), expected })
-        }
+        // While it is being created it has none yet.
+        None if found.partitions().is_empty() => Err(unknown(topic, "it has no partitions")),
+        None => Ok(found.partitions().len() as i32),
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => {
-            Some(TopicProblem::Missing(topic.clone()))
+            Err(TopicProblem::Missing(topic.clone()))
         }
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) => {
-            Some(TopicProblem::NotAuthorized(topic.clone()))
+            Err(TopicProblem::NotAuthorized(topic.clone()))
         }
-        Some(error) => Some(unknown(topic, &format!("{error:?}"))),
+        Some(error) => Err(unknown(topic, &format!("{error:?}"))),
     }
 }
 

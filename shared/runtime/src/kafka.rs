@@ -79,14 +79,15 @@ pub async fn until<T, E: Display, F: Future<Output = Result<T, E>>>(
     }
 }
 
-/// Waits until every topic is there with its partitions; each that is not is named.
+/// Waits until every topic is there, those of one group with the same number of partitions; each that is not is named.
+/// Gives the numbers, in the order of the groups. See [`admin::check_topics`].
 pub async fn topics(
     component: &Component,
     shutdown: &CancellationToken,
     config: &KafkaConfig,
-    needed: &[(TopicName, i32)],
-) -> Option<()> {
+    groups: &[Vec<TopicName>],
+) -> Option<Vec<(TopicName, i32)>> {
     let text =
         |problems: Vec<TopicProblem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    until(component, shutdown, || async { admin::check_topics(config, needed).await.map_err(text) }).await
+    until(component, shutdown, || async { admin::check_topics(config, groups).await.map_err(text) }).await
 }

@@ -27,13 +27,18 @@ async fn writes_groups_in_order_and_the_topic_can_be_read_back() {
     assert_eq!(records.len(), 5000, "no repeats");
     check(&records, 5000);
 
-    assert_eq!(admin::check_topics(&config, &[(out.clone(), 3)]).await, Ok(()));
+    let more = topic(&config, "more.v1");
+    create(&config, &[(&more, 4)]).await;
+    let alone = [vec![out.clone()], vec![more.clone()]];
+    let found = admin::check_topics(&config, &alone).await.unwrap();
+    assert_eq!(found, [(out.clone(), 3), (more.clone(), 4)], "any number is right");
     let missing = topic(&config, "nowhere.v1");
-    let problems = admin::check_topics(&config, &[(out.clone(), 4), (missing.clone(), 1)]).await.unwrap_err();
+    let together = [vec![out.clone(), more.clone()], vec![missing.clone()]];
+    let problems = admin::check_topics(&config, &together).await.unwrap_err();
     assert_eq!(
         problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
-            format!("the topic {out} has 3 partitions, expected 4"),
+            format!("the topic {more} has 4 partitions and {out} has 3; they must be equal"),
             format!("the topic {missing} does not exist")
         ]
     );
