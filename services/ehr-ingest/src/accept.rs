@@ -12,6 +12,7 @@
 //! Always one answer in original mode, whatever MSH-15 and MSH-16 say.
 
 mod envelope;
+pub mod fhir;
 
 pub use envelope::{Envelope, answer_id};
 

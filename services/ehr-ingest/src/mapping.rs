@@ -2,6 +2,7 @@
 //!
 //! [`v2`] maps HL7 v2 messages. What the listener accepted can be mapped: the errors of content are found before the write.
 
+pub mod fhir;
 pub mod v2;
 
 use waybill_contracts::{

@@ -15,6 +15,8 @@ const MAX_SIZE: u64 = 1 << 30;
 
 /// Content type of HL7 v2 in the ER7 encoding.
 pub const HL7_V2: &str = "x-application/hl7-v2+er7";
+/// Content type of FHIR in JSON (R4 §3.1.0.1.8).
+pub const FHIR_JSON: &str = "application/fhir+json";
 
 /// How a body is stored. An encoding that is not known cannot be read: there is no safe default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -60,6 +60,18 @@ reasons! {
     HEADER_NOT_ACCEPTED = "ING-0009";
     /// A segment that the event demands has no patient identifier.
     NO_PATIENT_IDENTIFIER = "ING-0010";
+    /// No JSON, no UTF-8, or nested or divided beyond what is taken.
+    FHIR_NOT_READABLE = "ING-0020";
+    /// JSON, but not of the form that FHIR R4 gives its resources.
+    FHIR_NOT_OF_ITS_FORM = "ING-0021";
+    /// A FHIR resource lacks what R4 demands, or breaks a rule of it.
+    FHIR_RULE_BROKEN = "ING-0022";
+    /// A FHIR reference points to nothing inside its Bundle or resource.
+    FHIR_REFERENCE_UNRESOLVED = "ING-0023";
+    /// A FHIR Bundle has the same resource twice.
+    FHIR_ENTRY_REPEATED = "ING-0024";
+    /// A bundle type, resource type or method that is not taken.
+    FHIR_NOT_SUPPORTED = "ING-0025";
     /// A field that the event demands is empty.
     REQUIRED_FIELD_MISSING = "ING-0011";
     /// A request without a token, or with one that this feed does not know.

@@ -1,0 +1,124 @@
+//! Bundles that answer, and what the server can do.
+
+use serde_json::{Value, json};
+
+use crate::types_of_r4::RESOURCE_TYPES;
+
+/// Outcome of one entry of a transaction or batch.
+#[derive(Clone, Debug)]
+pub struct EntryResponse {
+    /// Such as `201 Created`.
+    pub status: &'static str,
+    /// `Type/id/_history/version`.
+    pub location: Option<String>,
+    /// Weak entity tag.
+    pub etag: Option<String>,
+    /// OperationOutcome, where something is to be said.
+    pub outcome: Option<Value>,
+}
+
+/// A Bundle of type `transaction-response` or `batch-response`; `at` is the instant of all entries.
+pub fn response_bundle(kind: &str, at: &str, entries: &[EntryResponse]) -> Value {
+    let entry = |entry: &EntryResponse| {
+        let mut response = json!({ "status": entry.status });
+        if let Some(object) = response.as_object_mut() {
+            let mut put = |name: &str, value: Option<Value>| {
+                if let Some(value) = value {
+                    object.insert(name.to_owned(), value);
+                }
+            };
+            put("location", entry.location.as_deref().map(Value::from));
+            put("etag", entry.etag.as_deref().map(Value::from));
+            put("lastModified", entry.outcome.is_none().then(|| at.into()));
+            put("outcome", entry.outcome.clone());
+        }
+        json!({ "response": response })
+    };
+    let mut bundle = json!({ "resourceType": "Bundle", "type": kind, "timestamp": at });
+    if let (false, Some(object)) = (entries.is_empty(), bundle.as_object_mut()) {
+        object.insert("entry".to_owned(), entries.iter().map(entry).collect());
+    }
+    bundle
+}
+
+/// What a message's answer repeats of it.
+#[derive(Clone, Debug)]
+pub struct MessageAnswer<'a> {
+    /// Id of the answer, a UUID.
+    pub id: &'a str,
+    /// `MessageHeader.id` of the request.
+    pub identifier: &'a str,
+    /// The request's event: `eventCoding` or `eventUri`.
+    pub event: (&'a str, Value),
+    /// ok | transient-error | fatal-error.
+    pub code: &'a str,
+    /// When; left out where there is no clock.
+    pub at: Option<String>,
+    /// OperationOutcome of an error.
+    pub outcome: Option<Value>,
+}
+
+/// A Bundle of type `message` whose MessageHeader has a `response` (R4 §2.4.4).
+pub fn message_response(answer: &MessageAnswer<'_>, endpoint: &str) -> Value {
+    let outcome_url = "urn:uuid:00000000-0000-4000-8000-000000000001";
+    let mut response = json!({ "identifier": answer.identifier, "code": answer.code });
+    if let (Some(_), Some(object)) = (&answer.outcome, response.as_object_mut()) {
+        object.insert("details".to_owned(), json!({ "reference": outcome_url }));
+    }
+    let (event, value) = &answer.event;
+    let mut header = json!({
+        "resourceType": "MessageHeader",
+        "id": answer.id,
+        "source": { "name": "Waybill", "endpoint": endpoint },
+        "response": response,
+    });
+    if let Some(object) = header.as_object_mut() {
+        object.insert((*event).to_owned(), value.clone());
+    }
+    let mut entries = vec![json!({ "fullUrl": format!("urn:uuid:{}", answer.id), "resource": header })];
+    if let Some(outcome) = &answer.outcome {
+        entries.push(json!({ "fullUrl": outcome_url, "resource": outcome }));
+    }
+    let mut bundle = json!({ "resourceType": "Bundle", "type": "message" });
+    if let Some(object) = bundle.as_object_mut() {
+        if let Some(at) = &answer.at {
+            object.insert("timestamp".to_owned(), at.as_str().into());
+        }
+        object.insert("entry".to_owned(), entries.into());
+    }
+    bundle
+}
+
+/// The CapabilityStatement of a server that takes and does not give: create and update, transaction and batch.
+pub fn capability_statement(version: &str, date: &str) -> Value {
+    let taken = RESOURCE_TYPES.iter().filter(|name| **name != "Bundle" && **name != "Parameters");
+    let resource = |name: &&str| {
+        json!({
+            "type": name,
+            "interaction": [{ "code": "create" }, { "code": "update" }],
+            "versioning": "no-version",
+            "readHistory": false,
+            "updateCreate": true,
+            "conditionalCreate": false,
+            "conditionalUpdate": true,
+            "referencePolicy": ["literal", "logical", "resolves", "local"],
+        })
+    };
+    json!({
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": date,
+        "kind": "instance",
+        "software": { "name": "Waybill ehr-ingest", "version": version },
+        "implementation": { "description": "Waybill: takes resources in and makes events of them" },
+        "fhirVersion": "4.0.1",
+        "format": ["json", "application/fhir+json"],
+        "rest": [{
+            "mode": "server",
+            "documentation": "Takes resources and makes events of them; nothing can be read or searched here. \
+                POST [base] takes Bundles of type transaction, batch, message and collection.",
+            "resource": taken.map(|name| resource(&name)).collect::<Vec<_>>(),
+            "interaction": [{ "code": "transaction" }, { "code": "batch" }],
+        }],
+    })
+}
