@@ -61,7 +61,7 @@ pub enum Verdict {
 /// # use waybill_contracts::{PatientKeyer, Timestamp};
 /// # use waybill_hl7v2::Index;
 /// let feed = Feed::new(&FeedConfig::default(), PatientKeyer::new(b"secret"));
-/// let bytes = b"MSH|^~\\&|EHR|GH|||20260304||ADT^A02|7|P|2.5\rPID|1||42^^^GH^MR\r";
+/// let bytes = b"MSH|^~\\&|EHR|GH|||20260304||ADT^A28|7|P|2.5\rPID|1||42^^^GH^MR\r";
 /// let verdict = accept(&feed, bytes, Timestamp::from_millis(0), &mut Index::new());
 /// assert!(matches!(verdict, Verdict::Store { .. }));
 /// ```

@@ -23,7 +23,12 @@ pub(crate) fn patient_key(
     Some(keyer.key(authority.trim(), identifier.trim()))
 }
 
-/// Whether PID-3 names a patient at all.
+/// The authority of the identifier that [`patient_key`] is made from, where it was sent.
+pub(crate) fn patient_authority<'a>(pid_3: &Field<'a>) -> Option<Cow<'a, str>> {
+    authority(&choose(pid_3)?)
+}
+
+/// Whether PID-3, or another CX field, names anything at all.
 pub(crate) fn has_identifier(pid_3: &Field<'_>) -> bool {
     choose(pid_3).is_some()
 }

@@ -6,32 +6,54 @@
 //!
 //! | message | events |
 //! |---|---|
-//! | ADT^A01, A03, A08 | `clinical.patient`, and `clinical.encounter` when there is a PV1 |
-//! | ORU^R01 | one `lab.result` per patient of the message |
-//! | anything else | none: NRM-0001; batches and several messages in one: NRM-0002 |
+//! | ADT^A01 to A08, A11 to A13, A28, A31, A38 | `clinical.patient`, and `clinical.encounter` when there is a visit ([`adt`]) |
+//! | ADT^A40 to A47, A49 to A51, and the older A18, A34 to A36 | `clinical.patient` on the key of each patient concerned, with the aliases; `clinical.encounter` per PV1 ([`merge`]) |
+//! | SIU^S12 to S17, S26 | one `clinical.appointment` per patient of the message ([`schedule`]) |
+//! | ORM^O01, OML^O21, O33, O35, OMG^O19 | one `lab.order` per patient of the message ([`orders`]) |
+//! | ORU^R01, R30, R31, R32 | one `lab.result` per patient of the message ([`lab`]) |
+//! | DFT^P03, P11 | one `billing.charge` per patient of the message ([`charges`]) |
+//! | anything else, an order of no laboratory | none: NRM-0001; batches and several messages in one: NRM-0002 |
+//!
+//! Absent and `""` (HL7 v2 §2.5.3: delete) read the same: the events have no way to say that a value was deleted, and a
+//! consumer that takes absent for "no news" keeps the old one.
 
+mod adt;
+mod charges;
 mod codes;
 mod datatypes;
 mod encounter;
 mod extent;
+mod group;
+mod insurance;
 mod lab;
+mod merge;
 mod observation;
+mod orders;
 mod patient;
 mod people;
+mod schedule;
+mod statuses;
+mod timing;
 
-use std::ops::Range;
+use std::{borrow::Cow, collections::HashMap};
 
 use waybill_contracts::{
-    Body, EventId, Phi, ReasonCode,
+    Body, EventId, PatientKey, Phi, ReasonCode,
     body::HL7_V2,
-    clinical::{EncounterChange, EncounterEvent, EventSource, PatientEvent},
+    clinical::{EncounterChange, EventSource},
+    fhir::Patient,
     inbound::InboundMessage,
     lab::LabResult,
     reason,
 };
 use waybill_hl7v2::{Header, Message, Path, Segment, WarningKind, ack::ErrorCode, batch, edit, path};
 
-use self::{datatypes::Reading, encounter::Event as Visit};
+use self::{
+    datatypes::Reading,
+    group::{Group, first},
+    merge::Renumbering,
+    schedule::Slot,
+};
 use super::{Event, Mapped, Payload};
 use crate::{feed::Feed, patient_id};
 
@@ -54,9 +76,12 @@ pub struct Plan(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Adt(Visit),
-    /// Segments of each patient, from PID to the next one.
-    Results(Vec<Range<usize>>),
+    Visit(EncounterChange, Vec<Group>),
+    Renumbering(Renumbering, Vec<Group>),
+    Appointment(Slot, Vec<Group>),
+    Orders(orders::Layout, Vec<Group>),
+    Results(Vec<Group>),
+    Charges(charges::Layout, Vec<Group>),
     Nothing(ReasonCode),
 }
 
@@ -70,67 +95,43 @@ pub fn plan(message: &Message<'_>) -> Result<Plan, Refusal> {
         return Ok(Plan(Kind::Nothing(reason::BATCH_NOT_SPLIT)));
     }
     let header = message.header();
-    match (header.message_code(), header.trigger_event()) {
-        (b"ADT", b"A01") => plan_visit(message, Visit::Admit),
-        (b"ADT", b"A03") => plan_visit(message, Visit::Discharge),
-        (b"ADT", b"A08") => plan_visit(message, Visit::Update),
-        (b"ORU", b"R01") => plan_results(message),
-        _ => Ok(Plan(Kind::Nothing(reason::EVENT_NOT_MAPPED))),
-    }
-}
-
-fn plan_visit(message: &Message<'_>, visit: Visit) -> Result<Plan, Refusal> {
-    extent::check(message)?;
-    let pid = message.segment("PID").ok_or(missing(path!("PID"), "PID is missing"))?;
-    check_patient(&pid, 1)?;
-    // An update may be of the patient alone.
-    if visit != Visit::Update && message.segment("PV1").is_none() {
-        return Err(missing(path!("PV1"), "PV1 is missing"));
-    }
-    Ok(Plan(Kind::Adt(visit)))
-}
-
-fn plan_results(message: &Message<'_>) -> Result<Plan, Refusal> {
-    extent::check(message)?;
-    let mut starts: Vec<usize> = message.segments_named("PID").map(|pid| pid.index()).collect();
-    if starts.is_empty() {
-        return Err(missing(path!("PID"), "PID is missing"));
-    }
-    starts.push(message.segment_count());
-    let mut groups = Vec::with_capacity(starts.len() - 1);
-    for (occurrence, bounds) in (1..).zip(starts.windows(2)) {
-        let range = bounds[0]..bounds[1];
-        let mut segments = range.clone().filter_map(|index| message.segment_at(index));
-        if let Some(pid) = segments.next() {
-            check_patient(&pid, occurrence)?;
+    let (code, trigger) = (header.message_code(), header.trigger_event());
+    let extent = || extent::check(message);
+    let kind = if let (b"ADT", Some(change)) = (code, adt::change(trigger)) {
+        extent()?;
+        Kind::Visit(change, adt::plan(message, change)?)
+    } else if let (b"ADT", Some(what)) = (code, merge::renumbering(trigger)) {
+        extent()?;
+        Kind::Renumbering(what, merge::plan(message, what)?)
+    } else if let (b"SIU", Some(slot)) = (code, schedule::slot(trigger)) {
+        extent()?;
+        Kind::Appointment(slot, schedule::plan(message)?)
+    } else if let Some(layout) = orders::layout(code, trigger) {
+        extent()?;
+        match orders::plan(message, layout)? {
+            groups if groups.is_empty() => Kind::Nothing(reason::EVENT_NOT_MAPPED),
+            groups => Kind::Orders(layout, groups),
         }
-        if !segments.any(|segment| segment.name() == b"OBR") {
-            return Err(missing(path!("OBR").in_occurrence(occurrence), "a patient has no OBR"));
+    } else if let (b"DFT", Some(layout)) = (code, charges::layout(trigger)) {
+        extent()?;
+        Kind::Charges(layout, charges::plan(message)?)
+    } else if let (b"ORU", b"R01" | b"R30" | b"R31" | b"R32") = (code, trigger) {
+        extent()?;
+        Kind::Results(plan_results(message)?)
+    } else {
+        Kind::Nothing(reason::EVENT_NOT_MAPPED)
+    };
+    Ok(Plan(kind))
+}
+
+fn plan_results(message: &Message<'_>) -> Result<Vec<Group>, Refusal> {
+    let groups = group::by_patient(message)?;
+    for (occurrence, group) in (1..).zip(&groups) {
+        if !group.has(message, &[b"OBR"]) {
+            return Err(group::missing(path!("OBR").in_occurrence(occurrence), "a patient has no OBR"));
         }
-        groups.push(range);
     }
-    Ok(Plan(Kind::Results(groups)))
-}
-
-fn check_patient(pid: &Segment<'_>, occurrence: u16) -> Result<(), Refusal> {
-    if patient_id::has_identifier(&pid.field(3)) {
-        return Ok(());
-    }
-    Err(Refusal {
-        reason: reason::NO_PATIENT_IDENTIFIER,
-        code: ErrorCode::RequiredFieldMissing,
-        location: path!("PID-3").in_occurrence(occurrence),
-        text: "PID-3 has no identifier",
-    })
-}
-
-fn missing(location: Path, text: &'static str) -> Refusal {
-    Refusal {
-        reason: reason::REQUIRED_SEGMENT_MISSING,
-        code: ErrorCode::SegmentSequenceError,
-        location,
-        text,
-    }
+    Ok(groups)
 }
 
 /// The events of an accepted message; `bytes` are those of its body.
@@ -147,15 +148,20 @@ pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped
     };
     let Plan(kind) = plan(&message)?;
     let mapping = Mapping::new(inbound, &message, feed);
-    Ok(match kind {
-        Kind::Nothing(reason) => Mapped::NoDestination(reason),
-        Kind::Adt(visit) => Mapped::Events(mapping.adt(visit)),
-        Kind::Results(groups) => Mapped::Events(mapping.results(&groups)),
-    })
+    let outbox = match kind {
+        Kind::Nothing(reason) => return Ok(Mapped::NoDestination(reason)),
+        Kind::Visit(change, groups) => adt::events(&mapping, &groups, change),
+        Kind::Renumbering(what, groups) => merge::events(&mapping, &groups, what),
+        Kind::Appointment(slot, groups) => schedule::events(&mapping, &groups, slot),
+        Kind::Orders(layout, groups) => orders::events(&mapping, &groups, layout),
+        Kind::Results(groups) => mapping.results(&groups),
+        Kind::Charges(layout, groups) => charges::events(&mapping, &groups, layout),
+    };
+    Ok(Mapped::Events(outbox.events))
 }
 
 /// Authority of identifiers that come without one: the feed's, else the sending facility.
-pub(crate) fn default_authority<'a>(feed: &'a Feed, header: &Header<'a>) -> std::borrow::Cow<'a, str> {
+pub(crate) fn default_authority<'a>(feed: &'a Feed, header: &Header<'a>) -> Cow<'a, str> {
     if let Some(authority) = &feed.default_authority {
         return authority.as_str().into();
     }
@@ -168,7 +174,7 @@ struct Mapping<'m> {
     message: &'m Message<'m>,
     feed: &'m Feed,
     reading: Reading,
-    authority: std::borrow::Cow<'m, str>,
+    authority: Cow<'m, str>,
     source: EventSource,
 }
 
@@ -198,72 +204,63 @@ impl<'m> Mapping<'m> {
         Self { inbound, message, feed, reading, authority: default_authority(feed, header), source }
     }
 
-    fn adt(&self, visit: Visit) -> Vec<Event> {
-        let Some(pid) = self.message.segment("PID") else { return Vec::new() };
-        let patient = self.patient(&pid);
-        let demographics =
-            PatientEvent { source: self.source.clone(), patient: patient.clone(), alias: Vec::new() };
-        let mut events = vec![self.event(&pid, 0, Payload::Patient(demographics))];
-        if let Some(pv1) = self.message.segment("PV1") {
-            let encounter = EncounterEvent {
-                source: self.source.clone(),
-                patient,
-                encounter: encounter::encounter(self.message, &pv1, visit, &self.reading),
-                coverage: encounter::coverages(self.message, &self.reading),
-                guarantor: encounter::guarantors(self.message, &self.reading),
-                change: change(visit),
-                observation: Vec::new(),
-            };
-            events.push(self.event(&pid, 0, Payload::Encounter(encounter)));
-        }
-        events
-    }
-
-    fn results(&self, groups: &[Range<usize>]) -> Vec<Event> {
-        let result = |(index, group): (usize, &Range<usize>)| {
-            let pid = self.message.segment_at(group.start)?;
-            let segments = || group.clone().filter_map(|at| self.message.segment_at(at));
-            let report = lab::reports(segments(), &self.reading);
-            let visit = segments().find(|segment| segment.name() == b"PV1");
+    fn results(&self, groups: &[Group]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for group in groups {
+            let segments = group.segments(self.message);
+            let Some(pid) = self.message.segment_at(group.pid) else { continue };
+            let report = lab::reports(segments.iter().copied(), &self.reading);
             let result = LabResult {
                 source: self.source.clone(),
-                patient: self.patient(&pid),
-                visit: visit.and_then(|pv1| encounter::visit(&pv1, &self.reading)),
+                patient: self.patient(&pid, &segments),
+                visit: first(&segments, b"PV1").and_then(|pv1| encounter::visit(&pv1, &self.reading)),
                 critical: lab::is_critical(&report),
                 report,
                 original: self.original(groups.len(), group),
             };
-            Some(self.event(&pid, index, Payload::Result(result)))
-        };
-        groups.iter().enumerate().filter_map(result).collect()
+            outbox.push(self, self.key(&pid), Payload::Result(result));
+        }
+        outbox
     }
 
     /// The whole message, or this patient's part of it: MSH and the patient's segments.
-    fn original(&self, patients: usize, group: &Range<usize>) -> Body {
+    fn original(&self, patients: usize, group: &Group) -> Body {
         if patients == 1 {
             return Body::new(HL7_V2, self.message.raw());
         }
-        let segments = self.message.segment("MSH").map(|msh| msh.index()).into_iter().chain(group.clone());
-        Body::new(HL7_V2, &edit::copy_segments(self.message, segments))
+        let msh = self.message.segment("MSH").map(|msh| msh.index());
+        Body::new(HL7_V2, &edit::copy_segments(self.message, msh.into_iter().chain(group.start..group.end)))
     }
 
-    fn patient(&self, pid: &Segment<'_>) -> waybill_contracts::fhir::Patient {
+    /// The patient of a PID, with the contacts among the segments.
+    fn patient(&self, pid: &Segment<'_>, segments: &[Segment<'_>]) -> Patient {
         let authority = Some(self.authority.as_ref()).filter(|authority| !authority.is_empty());
-        patient::patient(pid, authority, &self.reading)
+        Patient {
+            contact: patient::contacts(segments, &self.reading),
+            ..patient::patient(pid, authority, &self.reading)
+        }
     }
 
-    fn event(&self, pid: &Segment<'_>, index: usize, payload: Payload) -> Event {
-        let key = patient_id::patient_key(&pid.field(3), &self.authority, &self.feed.keyer)
+    /// The key of the patient of a PID.
+    fn key(&self, pid: &Segment<'_>) -> PatientKey {
+        patient_id::patient_key(&pid.field(3), &self.authority, &self.feed.keyer)
             // The plan has seen an identifier; a key of nothing keeps even a defect in order.
-            .unwrap_or_else(|| self.feed.keyer.key("", ""));
-        Event { id: EventId::derive(self.inbound.message_id, payload.topic(), index), key, payload }
+            .unwrap_or_else(|| self.feed.keyer.key("", ""))
     }
 }
 
-const fn change(visit: Visit) -> EncounterChange {
-    match visit {
-        Visit::Admit => EncounterChange::Admit,
-        Visit::Discharge => EncounterChange::Discharge,
-        Visit::Update => EncounterChange::Update,
+/// The events of a message as they are made, numbered by topic.
+#[derive(Default)]
+struct Outbox {
+    events: Vec<Event>,
+    next: HashMap<&'static str, usize>,
+}
+
+impl Outbox {
+    fn push(&mut self, mapping: &Mapping<'_>, key: PatientKey, payload: Payload) {
+        let next = self.next.entry(payload.topic()).or_default();
+        let id = EventId::derive(mapping.inbound.message_id, payload.topic(), *next);
+        *next += 1;
+        self.events.push(Event { id, key, payload });
     }
 }

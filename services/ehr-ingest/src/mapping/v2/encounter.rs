@@ -1,57 +1,68 @@
-//! PV1, PV2, DG1, PR1, IN1 and GT1 as an encounter with what claims and eligibility need beside it.
+//! PV1, PV2, DG1 and PR1 as an encounter.
 
 use waybill_contracts::{
     Phi,
-    clinical::{Coverage, Encounter, EncounterDiagnosis, EncounterLocation, EncounterProcedure, Guarantor},
+    clinical::{Encounter, EncounterChange, EncounterDiagnosis, EncounterLocation, EncounterProcedure},
     fhir::{CodeableConcept, Coding, Identifier},
 };
-use waybill_hl7v2::{Field, Message, Segment};
+use waybill_hl7v2::{Field, Segment};
 
 use super::{
     codes,
-    datatypes::{Reading, Value, code, concept, concept_of, date_time, identifier, leaf, period, phi},
+    datatypes::{Reading, Value, code, concept, concept_of, date_time, identifier, leaf, period},
+    group::{first, named},
     patient,
-    people::{addresses, name, names, practitioners, telecoms},
+    people::practitioners,
+    statuses,
 };
 
-/// The event's status: A01 admits, A03 discharges; A08 says nothing about it and must not overwrite what is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    Admit,
-    Discharge,
-    Update,
-}
-
-impl Event {
-    const fn status(self) -> &'static str {
-        match self {
-            Self::Admit => "in-progress",
-            Self::Discharge => "finished",
-            Self::Update => "unknown",
-        }
+/// The status that an event gives its encounter. A08 and merges say nothing about it and must not overwrite what is
+/// known. A04 is in progress: see `docs/adr/0004`.
+pub(super) const fn status(change: EncounterChange) -> &'static str {
+    use EncounterChange as Change;
+    match change {
+        Change::PreAdmit => "planned",
+        Change::Admit
+        | Change::Register
+        | Change::Transfer
+        | Change::ToInpatient
+        | Change::ToOutpatient
+        | Change::CancelTransfer
+        | Change::CancelDischarge => "in-progress",
+        Change::Discharge => "finished",
+        Change::CancelAdmit | Change::CancelPreAdmit => "cancelled",
+        Change::Unknown | Change::Update | Change::Merge | Change::Snapshot => "unknown",
     }
 }
 
-/// The encounter of a message with PV1.
+/// The encounter of a PV1 among its patient's segments.
 pub(super) fn encounter(
-    message: &Message<'_>,
+    segments: &[Segment<'_>],
     pv1: &Segment<'_>,
-    event: Event,
+    change: EncounterChange,
     reading: &Reading,
 ) -> Encounter {
     let field = |number| pv1.field(number);
     let table = |number, table| concept_of(&field(number), table, reading);
     let people = |number, role| practitioners(&field(number), role, reading);
-    let (admitted, discharged) = (date_time(&field(44), reading), date_time(&field(45), reading));
+    let pv2 = first(segments, b"PV2");
+    let cancelled_discharge = change == EncounterChange::CancelDischarge;
+    let admitted = date_time(&field(44), reading).or_else(|| {
+        // Expected, as long as it is planned.
+        let expected = pv2.filter(|_| change == EncounterChange::PreAdmit)?;
+        date_time(&expected.field(8), reading)
+    });
+    // A cancelled discharge has no end and no disposition, whatever is still filled in.
+    let discharged = date_time(&field(45), reading).filter(|_| !cancelled_discharge);
     Encounter {
         identifier: visit_numbers(pv1, reading),
-        account: message.segment("PID").and_then(|pid| patient::account(&pid, reading)),
-        status: event.status().to_owned(),
-        class: code(&field(2), reading).map(|code| class(&code)),
+        account: first(segments, b"PID").and_then(|pid| patient::account(&pid, reading)),
+        status: status(change).to_owned(),
+        class: class(pv1, change, reading),
         r#type: table(4, "HL70007").into_iter().collect(),
         service_type: table(10, "HL70069"),
         period: period(admitted, discharged),
-        location: locations(pv1, event, reading),
+        location: locations(pv1, change, reading),
         participant: [
             people(7, "attender"),
             people(8, "referrer"),
@@ -59,54 +70,79 @@ pub(super) fn encounter(
             people(17, "admitter"),
         ]
         .concat(),
-        diagnosis: diagnoses(message, reading),
-        procedure: procedures(message, reading),
+        diagnosis: diagnoses(segments, reading),
+        procedure: procedures(segments, reading),
         admit_source: table(14, "HL70023"),
-        discharge_disposition: table(36, "HL70112"),
+        discharge_disposition: table(36, "HL70112").filter(|_| !cancelled_discharge),
         financial_class: code(&field(20), reading),
-        reason_code: message
-            .segment("PV2")
-            .and_then(|pv2| concept(&pv2.field(3).repetition(1), reading))
-            .map(Phi::new),
-        ..Encounter::default()
+        reason_code: pv2.and_then(|pv2| concept(&pv2.field(3).repetition(1), reading)).map(Phi::new),
+        priority: pv2.and_then(|pv2| priority(&pv2, reading)),
+        pre_admit_number: visit_number(pv1, 5, reading),
+        re_admission: code(&field(13), reading),
     }
 }
 
 /// PV1-19 and PV1-50; the preadmit number (PV1-5) only where there is neither. Never MSH-10.
-fn visit_numbers(pv1: &Segment<'_>, reading: &Reading) -> Vec<Identifier> {
-    let number = |field| identifier(&pv1.field(field).repetition(1), Some("VN"), None, reading);
-    let mut numbers: Vec<_> = [19, 50].into_iter().filter_map(number).collect();
+pub(super) fn visit_numbers(pv1: &Segment<'_>, reading: &Reading) -> Vec<Identifier> {
+    let mut numbers: Vec<_> =
+        [19, 50].into_iter().filter_map(|field| visit_number(pv1, field, reading)).collect();
     if numbers.is_empty() {
-        numbers.extend(number(5));
+        numbers.extend(visit_number(pv1, 5, reading));
     }
     numbers
 }
 
-/// The visit number, PV1-19.
-pub(super) fn visit(pv1: &Segment<'_>, reading: &Reading) -> Option<Identifier> {
-    identifier(&pv1.field(19).repetition(1), Some("VN"), None, reading)
+fn visit_number(pv1: &Segment<'_>, field: usize, reading: &Reading) -> Option<Identifier> {
+    identifier(&pv1.field(field).repetition(1), Some("VN"), None, reading)
 }
 
-fn class(code: &str) -> Coding {
+/// The visit number, PV1-19.
+pub(super) fn visit(pv1: &Segment<'_>, reading: &Reading) -> Option<Identifier> {
+    visit_number(pv1, 19, reading)
+}
+
+/// PV1-2; where it is empty, what A06 and A07 say by themselves.
+fn class(pv1: &Segment<'_>, change: EncounterChange, reading: &Reading) -> Option<Coding> {
+    let sent = code(&pv1.field(2), reading);
+    let code = match (sent.as_deref(), change) {
+        (Some(code), _) => code,
+        (None, EncounterChange::ToInpatient) => "I",
+        (None, EncounterChange::ToOutpatient) => "O",
+        (None, _) => return None,
+    };
     let (system, code, display) = codes::encounter_class(code);
-    Coding {
+    Some(Coding {
         system: Some(system.to_owned()),
         code: Some(code.to_owned()),
         display: display.map(str::to_owned),
-    }
+    })
 }
 
-/// PV1-3 where the patient is (at a discharge: was), PV1-6 where before, PV1-11 where for a while.
-fn locations(pv1: &Segment<'_>, event: Event, reading: &Reading) -> Vec<EncounterLocation> {
-    let now = if event == Event::Discharge { "completed" } else { "active" };
-    [(3, now), (6, "completed"), (11, "active")]
+/// PV1-3 where the patient is (at a discharge: was), PV1-6 where before, PV1-11 and PV1-43 where for a while, PV1-42
+/// where next.
+fn locations(pv1: &Segment<'_>, change: EncounterChange, reading: &Reading) -> Vec<EncounterLocation> {
+    use EncounterChange as Change;
+    let now = match change {
+        Change::Discharge => Some("completed"),
+        Change::PreAdmit => Some("planned"),
+        // There was no stay.
+        Change::CancelAdmit | Change::CancelPreAdmit => None,
+        _ => Some("active"),
+    };
+    // Of a cancelled transfer the patient never was at the one place or the other.
+    let before = now.and(Some("completed")).filter(|_| change != Change::CancelTransfer);
+    [(3, now), (6, before), (11, now), (42, now.and(Some("planned"))), (43, before)]
         .into_iter()
         .filter_map(|(number, status)| location(&pv1.field(number), status, reading))
         .collect()
 }
 
 /// PL.
-fn location(field: &Field<'_>, status: &str, reading: &Reading) -> Option<EncounterLocation> {
+pub(super) fn location(
+    field: &Field<'_>,
+    status: Option<&str>,
+    reading: &Reading,
+) -> Option<EncounterLocation> {
     let whole = field.repetition(1);
     let part = |number| leaf(&whole, number).read(reading);
     let place = EncounterLocation {
@@ -120,41 +156,67 @@ fn location(field: &Field<'_>, status: &str, reading: &Reading) -> Option<Encoun
         period: None,
     };
     (place != EncounterLocation::default())
-        .then(|| EncounterLocation { status: Some(status.to_owned()), ..place })
+        .then(|| EncounterLocation { status: status.map(str::to_owned), ..place })
 }
 
-/// DG1-3, until 2.3.1 with DG1-2 naming the system and DG1-4 the text.
-fn diagnoses(message: &Message<'_>, reading: &Reading) -> Vec<EncounterDiagnosis> {
-    let diagnosis = |(order, dg1): (i32, Segment<'_>)| {
-        let code_of = coded(&dg1, reading)?;
-        Some(EncounterDiagnosis {
-            rank: number(&dg1.field(15), reading).or(Some(order)),
-            code: Phi::new(code_of),
-            r#use: code(&dg1.field(6), reading),
-            recorded_date: date_time(&dg1.field(5), reading),
-            present_on_admission: code(&dg1.field(26), reading),
-            action_code: code(&dg1.field(21), reading),
-        })
-    };
-    (1..).zip(message.segments_named("DG1")).filter_map(diagnosis).collect()
+/// PV2-25, with its counterpart in v3-ActPriority after it.
+fn priority(pv2: &Segment<'_>, reading: &Reading) -> Option<CodeableConcept> {
+    let mut sent = concept_of(&pv2.field(25), "HL70217", reading)?;
+    let local = sent.coding.first().and_then(|coding| coding.code.as_deref());
+    if let Some((code, display)) = local.and_then(statuses::visit_priority) {
+        sent.coding.push(Coding {
+            system: Some("http://terminology.hl7.org/CodeSystem/v3-ActPriority".to_owned()),
+            code: Some(code.to_owned()),
+            display: Some(display.to_owned()),
+        });
+    }
+    Some(sent)
 }
 
-fn procedures(message: &Message<'_>, reading: &Reading) -> Vec<EncounterProcedure> {
-    let procedure = |pr1: Segment<'_>| {
-        let modifier = |field: Field<'_>| {
-            field.repetitions().filter_map(|whole| leaf(&whole, 1).read(reading)).collect::<Vec<_>>()
-        };
-        Some(EncounterProcedure {
-            code: Phi::new(coded(&pr1, reading)?),
-            modifier: modifier(pr1.field(16)),
-            performed_date_time: date_time(&pr1.field(5), reading),
-            performer: [8, 11, 12]
-                .into_iter()
-                .flat_map(|number| practitioners(&pr1.field(number), "performer", reading))
-                .collect(),
-        })
+/// The DG1 among the segments.
+pub(super) fn diagnoses(segments: &[Segment<'_>], reading: &Reading) -> Vec<EncounterDiagnosis> {
+    let numbered = (1..).zip(named(segments, b"DG1"));
+    numbered.filter_map(|(order, dg1)| diagnosis(dg1, order, reading)).collect()
+}
+
+/// DG1-3, until 2.3.1 with DG1-2 naming the system and DG1-4 the text; `order` is its place among the others.
+pub(super) fn diagnosis(dg1: &Segment<'_>, order: i32, reading: &Reading) -> Option<EncounterDiagnosis> {
+    let rank = match number(&dg1.field(15), reading) {
+        // "Not included in the ranking" (DG1-15).
+        Some(0) => None,
+        Some(rank) => Some(rank),
+        None => Some(order),
     };
-    message.segments_named("PR1").filter_map(procedure).collect()
+    Some(EncounterDiagnosis {
+        rank,
+        code: Phi::new(coded(dg1, reading)?),
+        r#use: code(&dg1.field(6), reading),
+        recorded_date: date_time(&dg1.field(5), reading),
+        present_on_admission: code(&dg1.field(26), reading),
+        action_code: code(&dg1.field(21), reading),
+    })
+}
+
+/// The PR1 among the segments.
+pub(super) fn procedures(segments: &[Segment<'_>], reading: &Reading) -> Vec<EncounterProcedure> {
+    named(segments, b"PR1").filter_map(|pr1| procedure(pr1, reading)).collect()
+}
+
+fn procedure(pr1: &Segment<'_>, reading: &Reading) -> Option<EncounterProcedure> {
+    Some(EncounterProcedure {
+        code: Phi::new(coded(pr1, reading)?),
+        modifier: modifiers(&pr1.field(16), reading),
+        performed_date_time: date_time(&pr1.field(5), reading),
+        performer: [8, 11, 12]
+            .into_iter()
+            .flat_map(|number| practitioners(&pr1.field(number), "performer", reading))
+            .collect(),
+    })
+}
+
+/// The codes of a field that repeats (PR1-16, FT1-26).
+pub(super) fn modifiers(field: &Field<'_>, reading: &Reading) -> Vec<String> {
+    field.repetitions().filter_map(|whole| leaf(&whole, 1).read(reading)).collect()
 }
 
 /// DG1 and PR1 alike: code in field 3, its system in field 2 and its text in field 4 until 2.3.1.
@@ -171,45 +233,7 @@ fn coded(segment: &Segment<'_>, reading: &Reading) -> Option<CodeableConcept> {
     (found != CodeableConcept::default()).then_some(found)
 }
 
-/// IN1, one coverage each.
-pub(super) fn coverages(message: &Message<'_>, reading: &Reading) -> Vec<Coverage> {
-    message.segments_named("IN1").map(|in1| coverage(&in1, reading)).collect()
-}
-
-fn coverage(in1: &Segment<'_>, reading: &Reading) -> Coverage {
-    let id = |field: usize| phi(&leaf(&in1.field(field).repetition(1), 1), reading);
-    Coverage {
-        order: number(&in1.field(22), reading).or_else(|| number(&in1.field(1), reading)),
-        plan_id: concept(&in1.field(2).repetition(1), reading),
-        payer_id: code(&in1.field(3), reading),
-        payer_name: code(&in1.field(4), reading),
-        group: id(8),
-        subscriber_id: id(36),
-        member_id: id(49),
-        relationship: code(&in1.field(17), reading),
-        subscriber_name: name(&in1.field(16).repetition(1), reading),
-        subscriber_birth_date: super::datatypes::date(&in1.field(18)),
-        period: period(date_time(&in1.field(12), reading), date_time(&in1.field(13), reading)),
-        ..Coverage::default()
-    }
-}
-
-/// GT1, one guarantor each.
-pub(super) fn guarantors(message: &Message<'_>, reading: &Reading) -> Vec<Guarantor> {
-    let guarantor = |gt1: Segment<'_>| Guarantor {
-        identifier: gt1
-            .field(2)
-            .repetitions()
-            .filter_map(|whole| identifier(&whole, None, None, reading))
-            .collect(),
-        name: names(&gt1.field(3), reading),
-        address: addresses(&gt1.field(5), reading),
-        telecom: telecoms(&gt1.field(6), Some(&gt1.field(7)), reading),
-        relationship: code(&gt1.field(11), reading),
-    };
-    message.segments_named("GT1").map(guarantor).collect()
-}
-
-fn number(field: &Field<'_>, reading: &Reading) -> Option<i32> {
+/// A whole number.
+pub(super) fn number(field: &Field<'_>, reading: &Reading) -> Option<i32> {
     code(field, reading)?.parse().ok()
 }

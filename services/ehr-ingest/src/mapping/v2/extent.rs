@@ -1,7 +1,8 @@
 //! How much a message may become.
 //!
 //! A message has 16 MiB at most, but events repeat parts of it: every value of an OBX has all of the OBX around it, every
-//! patient's result has the header. Without a bound a message of separators takes all memory there is, and because it
+//! patient's event has the header, every visit of a merge has its patient and coverages, every patient of an appointment
+//! has all of the appointment. Without a bound a message of separators takes all memory there is, and because it
 //! is stored, again after each restart.
 
 use memchr::memchr_iter;
@@ -31,11 +32,35 @@ pub(super) fn check(message: &Message<'_>) -> Result<(), Refusal> {
         let values = obx.field(5).raw();
         (obx.raw().len() - values.len()) * memchr_iter(repetition, values).count()
     });
-    let results = message.header().raw().len() * message.segments_named("PID").count();
-    if observations.sum::<usize>() + results > MAX_REPEATED {
+    let header = message.header();
+    let patients = message.segments_named("PID").count();
+    let shared = match header.message_code() {
+        b"SIU" => raw.len() * patients.saturating_sub(1),
+        b"ADT" => repeated_by_visits(message),
+        _ => 0,
+    };
+    let headers = header.raw().len() * patients;
+    let repeated = observations.fold(headers.saturating_add(shared), usize::saturating_add);
+    if repeated > MAX_REPEATED {
         return Err(refusal("the message repeats more than can be mapped"));
     }
     Ok(())
+}
+
+/// Bytes of each patient's segments other than visits, as often as the patient has visits.
+fn repeated_by_visits(message: &Message<'_>) -> usize {
+    let (mut total, mut bytes, mut visits) = (0_usize, 0, 0);
+    for segment in message.segments() {
+        match segment.name() {
+            b"PID" => {
+                total = total.saturating_add(bytes * visits);
+                (bytes, visits) = (segment.raw().len(), 0);
+            }
+            b"PV1" => visits += 1,
+            _ => bytes += segment.raw().len(),
+        }
+    }
+    total.saturating_add(bytes * visits)
 }
 
 fn refusal(text: &'static str) -> Refusal {
@@ -69,6 +94,12 @@ mod tests {
             &[MSH, &"OBX\r".repeat(1_000_000)][..],
             &[MSH, "OBX|1|NM|A||", &"1~".repeat(1_000_000), "\r"],
             &[MSH, "OBX|1|NM|", &code, "||", &many, "\r"],
+            &[
+                &MSH.replace("ORU^R01", "SIU^S12").replace("OBR|1", "SCH|1"),
+                &"AIS|1||A^B^C\r".repeat(10_000),
+                &"PID|1||4\r".repeat(10_000),
+            ],
+            &[&MSH.replace("ORU^R01", "ADT^A45"), "PID|1||4^", &code, "\r", &"MRG|1\rPV1|1\r".repeat(1000)],
             &["MSH|^~\\&|", &code, "|LAB|||20260101||ORU^R01|1|P|2.5\r", &"PID|1||4\rOBR|1\r".repeat(1000)],
         ] {
             assert_eq!(checked(parts).unwrap_err().reason, reason::TOO_LARGE);
