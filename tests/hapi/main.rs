@@ -7,14 +7,19 @@
     reason = "a test fails by panicking and says what it saw"
 )]
 
+mod fhir;
 mod mllp;
 
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use tokio::process::Command;
+
+/// Bound of what happens in a second or two on an idle machine.
+const SOON: Duration = Duration::from_secs(60);
 
 /// Runs a program of this folder under Java; its standard output by lines.
 async fn java(profile: &str, program: &str, arguments: &[&str]) -> Vec<String> {
