@@ -8,7 +8,7 @@ use crate::{
     Body, Phi, Timestamp,
     avro::{Record, record_of},
     clinical::EventSource,
-    fhir::{CodeableConcept, Identifier, Patient, Practitioner, record},
+    fhir::{CodeableConcept, Identifier, Patient, Period, Practitioner, record},
     ids::{EventId, MessageId},
 };
 
@@ -81,9 +81,9 @@ impl Record for LabDelivery {
 record! {
     /// FHIR R4 DiagnosticReport (OBR and its OBX).
     DiagnosticReport {
-        /// OBR-2, else ORC-2.
+        /// ORC-2, else OBR-2.
         placer_order_number: Option<Identifier>,
-        /// OBR-3, else ORC-3.
+        /// ORC-3, else OBR-3.
         filler_order_number: Option<Identifier>,
         /// registered | partial | preliminary | final | amended | corrected | cancelled | entered-in-error | unknown.
         status: String,
@@ -147,7 +147,9 @@ record! {
         value_time: Text,
         /// ED, RP.
         value_attachment: Option<Attachment>,
-        /// unknown | not-performed | error.
+        /// DR.
+        value_period: Option<Period>,
+        /// unknown | not-asked | not-performed | error.
         data_absent_reason: Text,
         /// OBX-8, table 0078 codes.
         interpretation: Vec<String>,

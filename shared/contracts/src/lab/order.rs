@@ -41,9 +41,9 @@ record_of!(LabOrder, "lab.order.v1");
 record! {
     /// FHIR R4 ServiceRequest (ORC, OBR).
     ServiceRequest {
-        /// OBR-2, else ORC-2.
+        /// ORC-2, else OBR-2.
         placer_order_number: Option<Identifier>,
-        /// OBR-3, else ORC-3.
+        /// ORC-3, else OBR-3.
         filler_order_number: Option<Identifier>,
         /// ORC-4.
         placer_group_number: Option<Identifier>,

@@ -51,7 +51,8 @@ pub(super) fn observation_status(code: &str) -> &'static str {
 /// Why an observation has no value, from OBX-11.
 pub(super) fn absent_reason(code: &str) -> &'static str {
     match code {
-        "X" | "N" => "not-performed",
+        "N" => "not-asked",
+        "X" => "not-performed",
         "D" | "W" => "error",
         _ => "unknown",
     }
@@ -98,6 +99,7 @@ pub(super) fn marital_status(code: &str) -> Option<(&'static str, &'static str, 
         "B" => ("U", "unmarried"),
         "U" => return Some((V3_NULL_FLAVOR, "UNK", "Unknown")),
         "O" => return Some((V3_NULL_FLAVOR, "OTH", "Other")),
+        "T" => return Some((V3_NULL_FLAVOR, "NAVU", "Not available")),
         _ => return None,
     };
     Some((V3_MARITAL_STATUS, code, display))
@@ -161,11 +163,42 @@ pub(super) fn identifier_use(code: &str) -> Option<&'static str> {
     })
 }
 
+/// Table 0485 (and OBR-5 of older versions): urgency of a request. What FHIR has no word for is left out.
+pub(super) fn request_priority(code: &str) -> Option<&'static str> {
+    Some(match code.to_ascii_uppercase().as_str() {
+        "S" | "STAT" => "stat",
+        "A" | "ASAP" => "asap",
+        "R" | "ROUTINE" => "routine",
+        "U" | "URGENT" => "urgent",
+        _ => return None,
+    })
+}
+
+/// Table 0189, PID-22: the code of the CDC's Race and Ethnicity code set, with its display.
+pub(super) fn ethnicity(code: &str) -> Option<(&'static str, &'static str)> {
+    match code {
+        "H" => Some(("2135-2", "Hispanic or Latino")),
+        "N" | "NH" => Some(("2186-5", "Non Hispanic or Latino")),
+        _ => None,
+    }
+}
+
+/// A code of the CDC's Race and Ethnicity code set, which table 0005 takes over: `2106-3`.
+pub(super) fn is_cdc_race(code: &str) -> bool {
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    code.split_once('-').is_some_and(|(number, check)| {
+        number.len() == 4 && check.len() == 1 && digits(number) && digits(check)
+    })
+}
+
+/// Race and Ethnicity code set of the CDC.
+pub(super) const CDC_RACE: &str = "urn:oid:2.16.840.1.113883.6.238";
+
 /// Table 0396, CWE-3: URI of a coding system; names without one stay as sent.
 pub(super) fn code_system(name: &str) -> &str {
-    match name {
+    match name.to_ascii_uppercase().as_str() {
         "LN" | "LOINC" => "http://loinc.org",
-        "SCT" | "SNM" | "SNOMED" | "SNOMED-CT" | "SCT2" => "http://snomed.info/sct",
+        "SCT" | "SNM" | "SNOMED" | "SNOMED-CT" | "SNOMED CT" | "SCT2" => "http://snomed.info/sct",
         "UCUM" => UCUM,
         "I10C" | "ICD10CM" | "ICD-10-CM" | "I10-CM" => "http://hl7.org/fhir/sid/icd-10-cm",
         "I10" | "ICD10" | "ICD-10" => "http://hl7.org/fhir/sid/icd-10",
@@ -176,9 +209,30 @@ pub(super) fn code_system(name: &str) -> &str {
         "RXNORM" | "RXN" => "http://www.nlm.nih.gov/research/umls/rxnorm",
         "NDC" => "http://hl7.org/fhir/sid/ndc",
         "CVX" => "http://hl7.org/fhir/sid/cvx",
-        "CDCREC" | "HL70005" | "HL70189" => "urn:oid:2.16.840.1.113883.6.238",
-        other => other,
+        "MVX" => "http://hl7.org/fhir/sid/mvx",
+        "NUCC" => "http://nucc.org/provider-taxonomy",
+        "CDCREC" => CDC_RACE,
+        _ => name,
     }
+}
+
+/// CWE-14, -17, -20: the object identifier of a coding system, as the URI that its users know where there is one.
+pub(super) fn code_system_of_oid(oid: &str) -> String {
+    let known = match oid {
+        "2.16.840.1.113883.6.1" => "http://loinc.org",
+        "2.16.840.1.113883.6.96" => "http://snomed.info/sct",
+        "2.16.840.1.113883.6.8" => UCUM,
+        "2.16.840.1.113883.6.90" => "http://hl7.org/fhir/sid/icd-10-cm",
+        "2.16.840.1.113883.6.3" => "http://hl7.org/fhir/sid/icd-10",
+        "2.16.840.1.113883.6.4" => "http://www.cms.gov/Medicare/Coding/ICD10",
+        "2.16.840.1.113883.6.103" => "http://hl7.org/fhir/sid/icd-9-cm",
+        "2.16.840.1.113883.6.12" => "http://www.ama-assn.org/go/cpt",
+        "2.16.840.1.113883.6.88" => "http://www.nlm.nih.gov/research/umls/rxnorm",
+        "2.16.840.1.113883.6.69" => "http://hl7.org/fhir/sid/ndc",
+        "2.16.840.1.113883.12.292" => "http://hl7.org/fhir/sid/cvx",
+        _ => return format!("urn:oid:{oid}"),
+    };
+    known.to_owned()
 }
 
 #[cfg(test)]

@@ -80,18 +80,27 @@ pub(crate) fn period(start: Option<Phi<String>>, end: Option<Phi<String>>) -> Op
     (start.is_some() || end.is_some()).then_some(Period { start, end })
 }
 
+/// DR: from component 1 to component 2.
+pub(crate) fn range(whole: &Repetition<'_>, reading: &Reading) -> Option<Period> {
+    let end = |number| moment(leaf(whole, number).raw(), reading).map(Phi::new);
+    period(end(1), end(2))
+}
+
 /// CE, CWE, CNE, CF: codings in the order sent, the text from the original text, else from the first display.
 pub(crate) fn concept(whole: &Repetition<'_>, reading: &Reading) -> Option<CodeableConcept> {
+    // Not the first subcomponent: an ampersand that nobody escaped is part of the text.
     let part = |number| whole.component(number).read(reading);
     let mut concept = CodeableConcept::default();
-    // Code, text, system; the alternate three; the second alternate three (CWE-10 to 12, since 2.7).
-    for first in [1, 4, 10] {
+    // Code, text, system; the alternate three; the second alternate three (CWE-10 to 12, since 2.7). The system's object
+    // identifier (CWE-14, 17 and 20) counts where it has no name.
+    for (first, oid) in [(1, 14), (4, 17), (10, 20)] {
         let (code, display) = (part(first), part(first + 1));
         if concept.text.is_none() {
             concept.text.clone_from(&display);
         }
         if code.is_some() {
-            let system = part(first + 2).map(|name| codes::code_system(&name).to_owned());
+            let named = part(first + 2).map(|name| codes::code_system(&name).to_owned());
+            let system = named.or_else(|| part(oid).map(|oid| codes::code_system_of_oid(&oid)));
             concept.coding.push(Coding { system, code, display });
         }
     }

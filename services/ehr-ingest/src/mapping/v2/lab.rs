@@ -1,14 +1,15 @@
 //! ORU^R01 as results: one per patient of the message, each with its own reports and its own part of the bytes.
 
 use waybill_contracts::{
-    fhir::{CodeableConcept, Coding, Practitioner},
+    Phi,
+    fhir::{CodeableConcept, Coding},
     lab::{DiagnosticReport, Observation, Specimen},
 };
-use waybill_hl7v2::Segment;
+use waybill_hl7v2::{Field, Segment};
 
 use super::{
     codes,
-    datatypes::{Reading, Value, code, concept, date_time, entity, paired_entity, phi},
+    datatypes::{Reading, Value, code, concept, concepts, date_time, entity, leaf, paired_entity, phi},
     observation,
     people::{interpreters, practitioners},
 };
@@ -107,16 +108,18 @@ impl<'m> Groups<'_, 'm> {
 }
 
 fn report(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> DiagnosticReport {
-    // OBR's number counts; ORC's where OBR has none.
+    // Where both are there they shall be the same; if not, the order's own segment counts (v2-to-FHIR, ORC[DiagnosticReport]).
     let number = |field, kind| {
-        entity(&obr.field(field), kind, reading).or_else(|| entity(&orc?.field(field), kind, reading))
+        let common = orc.and_then(|orc| entity(&orc.field(field), kind, reading));
+        common.or_else(|| entity(&obr.field(field), kind, reading))
     };
     let status_code = code(&obr.field(25), reading);
-    let performer: Vec<Practitioner> = [
-        interpreters(&obr.field(32), "interpreter", reading),
-        practitioners(&obr.field(16), "orderer", reading),
-    ]
-    .concat();
+    let orderer = |segment: Option<&Segment<'_>>, field| {
+        segment.map(|segment| practitioners(&segment.field(field), "orderer", reading)).unwrap_or_default()
+    };
+    let mut performer = interpreters(&obr.field(32), "interpreter", reading);
+    let ordered_by = orderer(Some(obr), 16);
+    performer.extend(if ordered_by.is_empty() { orderer(orc, 12) } else { ordered_by });
     DiagnosticReport {
         placer_order_number: number(2, "PLAC"),
         filler_order_number: number(3, "FILL"),
@@ -129,14 +132,25 @@ fn report(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> Di
         parent_filler_order_number: paired_entity(&obr.field(29).component(2), "FILL", reading),
         performer,
         specimen: ordered_specimen(obr, reading).into_iter().collect(),
-        result: Vec::new(),
-        note: Vec::new(),
+        reason_code: concepts(&obr.field(31), reading).into_iter().map(Phi::new).collect(),
+        order_control: orc.and_then(|orc| code(&orc.field(1), reading)),
+        priority: priority(obr, orc, reading),
         ..DiagnosticReport::default()
     }
 }
 
+/// OBR-27.6, ORC-7.6, OBR-5.
+pub(super) fn priority(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> Option<String> {
+    let timing = |field: Field<'_>| leaf(&field.repetition(1), 6).read(reading);
+    [timing(obr.field(27)), orc.and_then(|orc| timing(orc.field(7))), code(&obr.field(5), reading)]
+        .into_iter()
+        .flatten()
+        .find_map(|sent| codes::request_priority(&sent))
+        .map(str::to_owned)
+}
+
 /// What an OBR says about the specimen (until 2.5 the only place): OBR-15 with OBR-7 and OBR-14.
-fn ordered_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<Specimen> {
+pub(super) fn ordered_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<Specimen> {
     let source = obr.field(15).component(1);
     let received_time = date_time(&obr.field(14), reading);
     let part = |number| source.subcomponent(number).read(reading);
@@ -161,7 +175,7 @@ fn ordered_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<Specimen> {
 }
 
 /// SPM: SPM-2 is a pair, and the filler's number is on the tube.
-fn specimen(spm: &Segment<'_>, reading: &Reading) -> Specimen {
+pub(super) fn specimen(spm: &Segment<'_>, reading: &Reading) -> Specimen {
     let number = |component| paired_entity(&spm.field(2).component(component), "", reading);
     Specimen {
         identifier: number(2).or_else(|| number(1)),

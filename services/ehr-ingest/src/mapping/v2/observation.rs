@@ -2,14 +2,15 @@
 
 use waybill_contracts::{
     Phi,
-    fhir::CodeableConcept,
+    fhir::{CodeableConcept, Period, Practitioner},
     lab::{Attachment, Observation, Quantity, Range, Ratio},
 };
 use waybill_hl7v2::{Repetition, Segment};
 
 use super::{
     codes,
-    datatypes::{Reading, Value, code, concept, date_time, leaf, moment},
+    datatypes::{Reading, Value, code, concept, date_time, entity, leaf, moment, range},
+    people::{coded_organization, organizations, practitioners},
 };
 
 /// The observations of an OBX: one per repetition of OBX-5, but repeated text is one text of several lines.
@@ -23,6 +24,9 @@ pub(super) fn observations(obx: &Segment<'_>, reading: &Reading) -> Vec<Observat
         reference_range: obx.field(7).read(reading),
         effective_date_time: date_time(&obx.field(14), reading),
         method: concept(&obx.field(17).repetition(1), reading),
+        body_site: concept(&obx.field(20).repetition(1), reading),
+        identifier: entity(&obx.field(21), "FILL", reading),
+        performer: performers(obx, reading),
         ..Observation::default()
     };
     let kind = code(&obx.field(2), reading).unwrap_or_default();
@@ -51,6 +55,20 @@ pub(super) fn observations(obx: &Segment<'_>, reading: &Reading) -> Vec<Observat
     observations
 }
 
+/// Who made the observation (OBX-16), and where (OBX-23, until 2.5 OBX-15).
+fn performers(obx: &Segment<'_>, reading: &Reading) -> Vec<Practitioner> {
+    let mut performers = practitioners(&obx.field(16), "performer", reading);
+    let before = performers.len();
+    performers.extend(organizations(&obx.field(23), ORGANIZATION, reading));
+    if performers.len() == before {
+        performers.extend(coded_organization(&obx.field(15).repetition(1), ORGANIZATION, reading));
+    }
+    performers
+}
+
+/// Role of the laboratory itself.
+const ORGANIZATION: &str = "performing-organization";
+
 /// OBX-8: codes of table 0078, in component 1 since 2.7.
 fn interpretation(obx: &Segment<'_>, reading: &Reading) -> Vec<String> {
     obx.field(8).repetitions().filter_map(|flag| leaf(&flag, 1).read(reading)).collect()
@@ -64,6 +82,7 @@ enum Found {
     Range(Range),
     Ratio(Ratio),
     DateTime(String),
+    Period(Period),
     Time(String),
     Attachment(Attachment),
 }
@@ -77,6 +96,7 @@ impl Found {
             Self::Range(value) => observation.value_range = Some(value),
             Self::Ratio(value) => observation.value_ratio = Some(value),
             Self::DateTime(value) => observation.value_date_time = Some(Phi::new(value)),
+            Self::Period(value) => observation.value_period = Some(value),
             Self::Time(value) => observation.value_time = Some(value),
             Self::Attachment(value) => observation.value_attachment = Some(value),
         }
@@ -97,6 +117,9 @@ fn value(kind: &str, whole: &Repetition<'_>, unit: &Unit, reading: &Reading) -> 
             .map(Found::Quantity),
         "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => concept(whole, reading).map(Found::Concept),
         "TS" | "DTM" | "DT" => moment(leaf(whole, 1).raw(), reading).map(Found::DateTime),
+        "DR" => range(whole, reading).map(Found::Period),
+        // Variant ranges of older versions: v2-to-FHIR writes them out.
+        "VR" => part(1).zip(part(2)).map(|(from, to)| Found::Text(format!("{from}-{to}"))),
         "TM" => time(&text()?).map(Found::Time),
         "ED" | "RP" => Some(Found::Attachment(attachment(kind, whole, reading))),
         _ => None,
@@ -161,38 +184,35 @@ fn split_comparator(text: &str) -> (Option<&'static str>, &str) {
     (None, text)
 }
 
-/// SN: comparator, number, separator or suffix, number.
+/// SN: comparator, number, separator or suffix, number (HL7 v2 §2A.3.71).
 fn structured(part: impl Fn(usize) -> Option<String>, unit: &Unit) -> Option<Found> {
-    let (comparator, first, separator, second) = (part(1), part(2), part(3), part(4));
-    let plain = matches!(comparator.as_deref(), None | Some("="));
-    match (separator.as_deref(), second) {
-        (Some("-"), Some(second)) if plain => Some(Found::Range(Range {
-            low: Some(decimal(first, unit)?),
-            high: Some(decimal(Some(second), unit)?),
-        })),
-        // A titre has no unit.
-        (Some(":" | "/"), Some(second)) if plain => Some(Found::Ratio(Ratio {
-            numerator: decimal(first, &Unit::default())?,
-            denominator: decimal(Some(second), &Unit::default())?,
-        })),
-        (None, None) => {
-            let comparator = match comparator.as_deref() {
-                None | Some("=") => None,
-                Some("<") => Some("<"),
-                Some("<=") => Some("<="),
-                Some(">") => Some(">"),
-                Some(">=") => Some(">="),
-                // "not equal" has no FHIR comparator.
-                Some(_) => return None,
-            };
-            Some(Found::Quantity(unit.quantity(comparator, number(&first?)?)))
+    let (sent, first, separator, second) = (part(1), part(2), part(3), part(4));
+    // What is neither a comparator nor "not equal" says nothing about the numbers.
+    let comparator = sent.as_deref().filter(|sent| ["<", "<=", ">", ">=", "<>"].contains(sent));
+    let typed = match (comparator, separator.as_deref(), &second) {
+        (None, Some("-"), Some(second)) => decimal(first.clone(), unit)
+            .zip(decimal(Some(second.clone()), unit))
+            .map(|(low, high)| Found::Range(Range { low: Some(low), high: Some(high) })),
+        (None | Some("<" | "<=" | ">" | ">="), Some(":" | "/"), Some(second)) => {
+            let numerator = first.as_deref().and_then(number).map(|value| unit.quantity(comparator, value));
+            numerator
+                .zip(decimal(Some(second.clone()), unit))
+                .map(|(numerator, denominator)| Found::Ratio(Ratio { numerator, denominator }))
         }
-        // "2+", and whatever else a suffix may say: as it would be printed.
-        (_, second) => {
-            let text: String = [comparator, first, separator, second].into_iter().flatten().collect();
-            (!text.is_empty()).then_some(Found::Text(text))
+        // "not equal" has no FHIR comparator.
+        (None | Some("<" | "<=" | ">" | ">="), None, None) => {
+            let value = first.as_deref().and_then(number);
+            value.map(|value| Found::Quantity(unit.quantity(comparator, value)))
         }
-    }
+        _ => None,
+    };
+    // "2+", and whatever else a suffix may say: as it would be printed, with its unit.
+    typed.or_else(|| {
+        let text: String = [sent, first, separator, second].into_iter().flatten().collect();
+        let unit = unit.text.iter().filter(|_| !text.is_empty());
+        let text = std::iter::once(&text).chain(unit).map(String::as_str).collect::<Vec<_>>().join(" ");
+        (!text.is_empty()).then_some(Found::Text(text))
+    })
 }
 
 /// TM `HHMM[SS[.S…]]` as FHIR `time`; an offset has no place there.

@@ -4,7 +4,7 @@ use waybill_contracts::{
     Phi,
     fhir::{Address, ContactPoint, HumanName, Identifier, Practitioner},
 };
-use waybill_hl7v2::{Field, Repetition};
+use waybill_hl7v2::{Component, Field, Repetition};
 
 use super::{
     codes,
@@ -18,22 +18,47 @@ pub(super) fn names(field: &Field<'_>, reading: &Reading) -> Vec<HumanName> {
 
 /// XPN.
 pub(super) fn name(whole: &Repetition<'_>, reading: &Reading) -> Option<HumanName> {
-    let name = name_at(whole, 1, reading)?;
-    let r#use = leaf(whole, 7).read(reading).and_then(|code| codes::name_use(&code));
+    name_at(whole, &XPN, reading)
+}
+
+/// Where the parts of a name stand.
+struct NameParts {
+    /// Family, given, further, suffix, prefix and degree follow each other from here.
+    first: usize,
+    /// Name type code, table 0200.
+    kind: usize,
+    /// Professional suffix.
+    professional: usize,
+}
+
+const XPN: NameParts = NameParts { first: 1, kind: 7, professional: 14 };
+const XCN: NameParts = NameParts { first: 2, kind: 10, professional: 21 };
+
+fn name_at(whole: &Repetition<'_>, at: &NameParts, reading: &Reading) -> Option<HumanName> {
+    let text = |number| phi(&leaf(whole, number), reading);
+    let part = |number| text(at.first + number);
+    let name = HumanName {
+        r#use: None,
+        family: part(0).or_else(|| own_family(&whole.component(at.first), reading)),
+        given: part(1).into_iter().chain(part(2)).collect(),
+        prefix: part(4).into_iter().collect(),
+        suffix: [part(3), part(5), text(at.professional)].into_iter().flatten().collect(),
+    };
+    if name == HumanName::default() {
+        return None;
+    }
+    let r#use = leaf(whole, at.kind).read(reading).and_then(|code| codes::name_use(&code));
     Some(HumanName { r#use: r#use.map(str::to_owned), ..name })
 }
 
-/// The name inside an XPN (from component 1) or XCN (from component 2): family, given, further, suffix, prefix, degree.
-fn name_at(whole: &Repetition<'_>, first: usize, reading: &Reading) -> Option<HumanName> {
-    let part = |number| phi(&leaf(whole, first + number), reading);
-    let name = HumanName {
-        r#use: None,
-        family: part(0),
-        given: part(1).into_iter().chain(part(2)).collect(),
-        prefix: part(4).into_iter().collect(),
-        suffix: part(3).into_iter().chain(part(5)).collect(),
+/// FN without the whole surname (FN-1): own prefix and own surname, else those of the spouse.
+fn own_family(family: &Component<'_>, reading: &Reading) -> Option<Phi<String>> {
+    let part = |number| family.subcomponent(number).read(reading);
+    let joined = |numbers: [usize; 2]| {
+        let parts: Vec<_> = numbers.into_iter().filter_map(part).collect();
+        (!parts.is_empty()).then(|| Phi::new(parts.join(" ")))
     };
-    (name != HumanName::default()).then_some(name)
+    joined([2, 3]).or_else(|| joined([4, 5]))
 }
 
 /// XAD, all repetitions.
@@ -41,20 +66,18 @@ pub(super) fn addresses(field: &Field<'_>, reading: &Reading) -> Vec<Address> {
     field.repetitions().filter_map(|whole| address(&whole, reading)).collect()
 }
 
-fn address(whole: &Repetition<'_>, reading: &Reading) -> Option<Address> {
+/// XAD, or the AD of older versions.
+pub(super) fn address(whole: &Repetition<'_>, reading: &Reading) -> Option<Address> {
     let part = |number| phi(&leaf(whole, number), reading);
-    let street = whole.component(1);
-    // SAD: the whole line, else dwelling number and street name.
-    let line = phi(&street.subcomponent(1), reading).or_else(|| {
-        let parts = [3, 2].map(|number| street.subcomponent(number).read(reading));
-        let line = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        (!line.is_empty()).then(|| Phi::new(line))
-    });
+    // CWE as text: the text, else the code.
+    let county = whole.component(9);
+    let county = phi(&county.subcomponent(2), reading).or_else(|| phi(&county.subcomponent(1), reading));
     let mut address = Address {
         r#use: None,
-        line: line.into_iter().chain(part(2)).collect(),
+        // Other designation (XAD-2), and the addressee (XAD-19) as the last line.
+        line: street(&whole.component(1), reading).into_iter().chain(part(2)).chain(part(19)).collect(),
         city: part(3),
-        district: part(9),
+        district: county,
         state: part(4),
         postal_code: part(5),
         country: part(6),
@@ -67,34 +90,40 @@ fn address(whole: &Repetition<'_>, reading: &Reading) -> Option<Address> {
     Some(address)
 }
 
+/// SAD: the whole line, then street name and dwelling number where the line does not say them already. Without the whole
+/// line the two make one.
+fn street(sad: &Component<'_>, reading: &Reading) -> Vec<Phi<String>> {
+    let part = |number| sad.subcomponent(number).read(reading);
+    let lines = match (part(1), part(2), part(3)) {
+        (Some(whole), name, number) => {
+            let more = [name, number].into_iter().flatten().filter(|part| !whole.contains(part.as_str()));
+            let more: Vec<_> = more.collect();
+            std::iter::once(whole).chain(more).collect()
+        }
+        (None, Some(name), Some(number)) => vec![format!("{number} {name}")],
+        (None, name, number) => name.into_iter().chain(number).collect(),
+    };
+    lines.into_iter().map(Phi::new).collect()
+}
+
 /// XTN, all repetitions of both fields; `home` and `work` where the number itself says nothing.
 pub(super) fn telecoms(home: &Field<'_>, work: Option<&Field<'_>>, reading: &Reading) -> Vec<ContactPoint> {
-    let of = |field: &Field<'_>, place| {
-        let read = |whole: Repetition<'_>| telecom(&whole, place, reading);
-        field.repetitions().filter_map(read).collect::<Vec<_>>()
-    };
-    let mut telecoms = of(home, "home");
-    telecoms.extend(work.map(|work| of(work, "work")).unwrap_or_default());
+    let mut telecoms = telecoms_of(home, Some("home"), reading);
+    telecoms.extend(work.map(|work| telecoms_of(work, Some("work"), reading)).unwrap_or_default());
     telecoms
 }
 
-fn telecom(whole: &Repetition<'_>, place: &str, reading: &Reading) -> Option<ContactPoint> {
+/// XTN, all repetitions; `place` is the use of those whose use code says nothing about it.
+pub(super) fn telecoms_of(field: &Field<'_>, place: Option<&str>, reading: &Reading) -> Vec<ContactPoint> {
+    field.repetitions().filter_map(|whole| telecom(&whole, place, reading)).collect()
+}
+
+fn telecom(whole: &Repetition<'_>, place: Option<&str>, reading: &Reading) -> Option<ContactPoint> {
     let part = |number| leaf(whole, number).read(reading);
     let (use_code, equipment) = (part(2), part(3));
-    let email = use_code.as_deref() == Some("NET") || equipment.as_deref() == Some("Internet");
-    // The number as written (XTN-1, until 2.6), unformatted (XTN-12), or country, area, local and extension.
-    let number = || {
-        let country = part(5).map(|code| format!("+{}", code.trim_start_matches('+')));
-        let parts = [country, part(6), part(7)];
-        let mut number = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        if let Some(extension) = part(8).filter(|_| !number.is_empty()) {
-            number.push_str(" x");
-            number.push_str(&extension);
-        }
-        (!number.is_empty()).then_some(number)
-    };
-    let value =
-        if email { part(4).or_else(|| part(1)) } else { part(1).or_else(|| part(12)).or_else(number) };
+    let is = |name: &str| equipment.as_deref().is_some_and(|sent| sent.eq_ignore_ascii_case(name));
+    let email = use_code.as_deref() == Some("NET") || is("Internet") || is("X.400");
+    let value = if email { part(4).or_else(|| part(1)) } else { number(part) };
     let (value, is_email) = match value {
         Some(value) => (value, email),
         // An address alone, whatever the equipment says.
@@ -102,15 +131,33 @@ fn telecom(whole: &Repetition<'_>, place: &str, reading: &Reading) -> Option<Con
     };
     let system = if is_email { Some("email") } else { equipment.as_deref().and_then(codes::telecom_system) };
     let mobile = (equipment.as_deref() == Some("CP")).then_some("mobile");
-    let r#use = mobile.or(match use_code.as_deref() {
-        Some(code) => codes::telecom_use(code),
-        None => Some(place),
-    });
+    // A mobile telephone (XTN-3) is one wherever it is used; the field says home or work where XTN-2 does not.
+    let r#use = mobile.or_else(|| use_code.as_deref().and_then(codes::telecom_use)).or(place);
     Some(ContactPoint {
         system: Some(system.unwrap_or("phone").to_owned()),
         r#use: r#use.map(str::to_owned),
         value: Phi::new(value),
     })
+}
+
+/// The number unformatted (XTN-12), else from its parts (XTN-5 to 8), else as it was written until 2.6 (XTN-1).
+fn number(part: impl Fn(usize) -> Option<String>) -> Option<String> {
+    if let Some(unformatted) = part(12) {
+        return Some(unformatted);
+    }
+    let (written, local) = (part(1), part(7));
+    // A local number without its area is worth less than what was written.
+    let (Some(local), true) = (&local, part(6).is_some() || written.is_none()) else {
+        return written.or(local);
+    };
+    let country = part(5).map(|code| format!("+{}", code.trim_start_matches('+')));
+    let parts = [country, part(6), Some(local.clone())];
+    let mut number = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    if let Some(extension) = part(8) {
+        number.push_str(" X");
+        number.push_str(&extension);
+    }
+    Some(number)
 }
 
 /// XCN, all repetitions, in one role.
@@ -124,8 +171,7 @@ fn practitioner(whole: &Repetition<'_>, role: &str, reading: &Reading) -> Option
         let kind = leaf(whole, 13).read(reading);
         clinician_id(value, kind, authority(&whole.component(9), reading))
     });
-    let name = name_at(whole, 2, reading);
-    person(identifier, name, role)
+    person(identifier, name_at(whole, &XCN, reading), role)
 }
 
 /// NDL (OBR-32): the name is in the subcomponents of component 1, the authority in 9 to 11.
@@ -157,8 +203,37 @@ fn person(identifier: Option<Identifier>, name: Option<HumanName>, role: &str) -
     })
 }
 
+/// XON, all repetitions: an organization under its name, with the number in XON-10, until 2.4 in XON-3.
+pub(super) fn organizations(field: &Field<'_>, role: &str, reading: &Reading) -> Vec<Practitioner> {
+    let organization = |whole: Repetition<'_>| {
+        let part = |number| leaf(&whole, number).read(reading);
+        let identifier = part(10).or_else(|| part(3)).map(|value| Identifier {
+            r#use: None,
+            r#type: part(7),
+            system: authority(&whole.component(6), reading),
+            value: Phi::new(value),
+        });
+        let name = part(1).map(|name| HumanName { family: Some(Phi::new(name)), ..HumanName::default() });
+        person(identifier, name, role)
+    };
+    field.repetitions().filter_map(organization).collect()
+}
+
+/// CWE that names an organization, as OBX-15: code, name, system.
+pub(super) fn coded_organization(whole: &Repetition<'_>, role: &str, reading: &Reading) -> Option<Practitioner> {
+    let part = |number| leaf(whole, number).read(reading);
+    let identifier =
+        part(1).map(|value| Identifier { r#use: None, r#type: None, system: part(3), value: Phi::new(value) });
+    let name = part(2).map(|name| HumanName { family: Some(Phi::new(name)), ..HumanName::default() });
+    person(identifier, name, role)
+}
+
+/// Authority of the National Provider Identifier.
+const NPI_OID: &str = "urn:oid:2.16.840.1.113883.4.6";
+
 fn clinician_id(value: String, kind: Option<String>, system: Option<String>) -> Identifier {
     // Feeds say "NPI" as the authority more often than as the type.
-    let kind = kind.or_else(|| system.clone().filter(|authority| authority == "NPI"));
+    let npi = system.as_deref().is_some_and(|authority| matches!(authority, "NPI" | "NPIID" | NPI_OID));
+    let kind = kind.or_else(|| npi.then(|| "NPI".to_owned()));
     Identifier { r#use: None, r#type: kind, system, value: Phi::new(value) }
 }
