@@ -94,10 +94,16 @@ pub fn judge(feed: &Feed, envelope: &Envelope<'_>, index: &mut Index) -> Verdict
     }
     match Message::parse_in(index, envelope.bytes()) {
         Err(error) => refuse_unreadable(envelope, error.reason),
-        Ok(message) => match v2::plan(&message) {
-            Err(refusal) => refuse(envelope, AckCode::AE, refusal),
-            Ok(_) => store(feed, envelope, Some(&message)),
-        },
+        Ok(received) => {
+            // The feed's profile says where the sender puts what; what is stored stays as it came.
+            let rewritten = feed.rewrite_v2(&received);
+            let rewritten = rewritten.as_deref().and_then(|bytes| Message::parse(bytes).ok());
+            let message = rewritten.as_ref().unwrap_or(&received);
+            match v2::plan(message) {
+                Err(refusal) => refuse(envelope, AckCode::AE, refusal),
+                Ok(_) => store(feed, envelope, Some((message, &received))),
+            }
+        }
     }
 }
 
@@ -158,14 +164,19 @@ fn not_acceptable(feed: &Feed, header: &waybill_hl7v2::Header<'_>) -> Option<Ref
     }
 }
 
-fn store(feed: &Feed, envelope: &Envelope<'_>, message: Option<&Message<'_>>) -> Verdict {
+/// Stores a message that is read as `message` and came in as `received`.
+fn store(
+    feed: &Feed,
+    envelope: &Envelope<'_>,
+    message: Option<(&Message<'_>, &Message<'_>)>,
+) -> Verdict {
     let key = message
-        .and_then(|message| {
+        .and_then(|(message, _)| {
             let authority = v2::default_authority(feed, message.header());
             patient_id::patient_key(&message.segment("PID")?.field(3), &authority, &feed.keyer)
         })
         .map_or(*envelope.id().as_bytes(), |key| *key.as_bytes());
-    let warnings = message.map(|message| warnings(feed, message)).unwrap_or_default();
+    let warnings = message.map(|(_, received)| warnings(feed, received)).unwrap_or_default();
     Verdict::Store { message: envelope.inbound(feed, warnings), key, ack: envelope.ack(AckCode::AA, &[]) }
 }
 

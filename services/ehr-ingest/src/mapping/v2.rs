@@ -143,11 +143,14 @@ pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped
         return Ok(Mapped::NoDestination(reason::BATCH_NOT_SPLIT));
     }
     // Accepted messages have a readable header; without one there is nothing to be mapped.
-    let Ok(message) = Message::parse(bytes) else {
+    let Ok(received) = Message::parse(bytes) else {
         return Ok(Mapped::NoDestination(reason::EVENT_NOT_MAPPED));
     };
-    let Plan(kind) = plan(&message)?;
-    let mapping = Mapping::new(inbound, &message, feed);
+    let rewritten = feed.rewrite_v2(&received);
+    let rewritten = rewritten.as_deref().and_then(|bytes| Message::parse(bytes).ok());
+    let message = rewritten.as_ref().unwrap_or(&received);
+    let Plan(kind) = plan(message)?;
+    let mapping = Mapping::new(inbound, message, &received, feed);
     let outbox = match kind {
         Kind::Nothing(reason) => return Ok(Mapped::NoDestination(reason)),
         Kind::Visit(change, groups) => adt::events(&mapping, &groups, change),
@@ -163,15 +166,22 @@ pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped
 /// Authority of identifiers that come without one: the feed's, else the sending facility.
 pub(crate) fn default_authority<'a>(feed: &'a Feed, header: &Header<'a>) -> Cow<'a, str> {
     if let Some(authority) = &feed.default_authority {
-        return authority.as_str().into();
+        return feed.authority(authority).into();
     }
     let facility = header.sending_facility().component(1);
-    facility.text(&waybill_hl7v2::Charset::utf8()).unwrap_or_default()
+    let sent = facility.text(&waybill_hl7v2::Charset::utf8()).unwrap_or_default();
+    match feed.authority(&sent) {
+        name if *name == *sent => sent,
+        name => name.to_owned().into(),
+    }
 }
 
 struct Mapping<'m> {
     inbound: &'m InboundMessage,
+    /// As the feed's profile has rewritten it: what is mapped.
     message: &'m Message<'m>,
+    /// As it came in, with the same segments: what goes with a result.
+    received: &'m Message<'m>,
     feed: &'m Feed,
     reading: Reading,
     authority: Cow<'m, str>,
@@ -179,7 +189,12 @@ struct Mapping<'m> {
 }
 
 impl<'m> Mapping<'m> {
-    fn new(inbound: &'m InboundMessage, message: &'m Message<'m>, feed: &'m Feed) -> Self {
+    fn new(
+        inbound: &'m InboundMessage,
+        message: &'m Message<'m>,
+        received: &'m Message<'m>,
+        feed: &'m Feed,
+    ) -> Self {
         let header = message.header();
         let utc_offset = feed.utc_offset_of(header);
         let reading = Reading { charset: message.charset(feed.charset), utc_offset };
@@ -201,7 +216,7 @@ impl<'m> Mapping<'m> {
             received_at: inbound.received_at,
             profile: Some(feed.profile.clone()),
         };
-        Self { inbound, message, feed, reading, authority: default_authority(feed, header), source }
+        Self { inbound, message, received, feed, reading, authority: default_authority(feed, header), source }
     }
 
     fn results(&self, groups: &[Group]) -> Outbox {
@@ -226,10 +241,10 @@ impl<'m> Mapping<'m> {
     /// The whole message, or this patient's part of it: MSH and the patient's segments.
     fn original(&self, patients: usize, group: &Group) -> Body {
         if patients == 1 {
-            return Body::new(HL7_V2, self.message.raw());
+            return Body::new(HL7_V2, self.received.raw());
         }
         let msh = self.message.segment("MSH").map(|msh| msh.index());
-        Body::new(HL7_V2, &edit::copy_segments(self.message, msh.into_iter().chain(group.start..group.end)))
+        Body::new(HL7_V2, &edit::copy_segments(self.received, msh.into_iter().chain(group.start..group.end)))
     }
 
     /// The patient of a PID, with the contacts among the segments.

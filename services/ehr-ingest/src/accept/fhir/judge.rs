@@ -26,7 +26,9 @@ const ACCEPTED: &str = "AA";
 const REFUSED: &str = "AE";
 
 pub(super) fn judge(feed: &Feed, request: &Request<'_>, received_at: Timestamp) -> Verdict {
-    let plan = match plan(request.body, feed) {
+    // The feed's profile says what the sender calls what; what is stored stays as it came.
+    let rewritten = feed.rewrite_fhir(request.body);
+    let plan = match plan(rewritten.as_deref().unwrap_or(request.body), feed) {
         Ok(plan) => plan,
         Err(issue) => {
             let receipt = Receipt::new(feed, request, None, received_at);
