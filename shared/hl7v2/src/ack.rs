@@ -6,6 +6,7 @@
 mod read;
 mod write;
 
+pub(crate) use write::put_fields;
 pub use read::{AckReadError, AckView, ErrorView, read};
 
 use std::fmt;

@@ -249,7 +249,7 @@ fn refuse_wide_encodings(input: &[u8]) -> Result<(), ParseError> {
 }
 
 /// Delimiters of a segment that starts with MSH, FHS or BHS.
-fn read_delimiters(segment: &[u8]) -> Result<Delimiters, ParseError> {
+pub(crate) fn read_delimiters(segment: &[u8]) -> Result<Delimiters, ParseError> {
     let truncated = ParseError::new(ParseErrorReason::TruncatedMsh, segment.len());
     let field = *segment.get(3).ok_or(truncated)?;
     let rest = &segment[4..];

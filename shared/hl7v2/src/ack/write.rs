@@ -114,13 +114,16 @@ impl Ack<'_> {
             b"",
             origin.character_set,
         ];
-        put_fields(&mut message, &header, delimiters);
+        put_fields(&mut message, &header, delimiters.field);
         message.extend_from_slice(b"MSA");
         let sequence = self.expected_sequence.map(|number| number.to_string()).unwrap_or_default();
-        let user_text = self.text.map(text).unwrap_or_default();
+        // Before 2.5 an error has no text of its own.
+        let is_old = origin.version.is_some_and(|version| version < Version::V2_5);
+        let of_error = || self.errors.iter().find_map(|error| error.user_text).filter(|_| is_old);
+        let user_text = self.text.or_else(of_error).map(text).unwrap_or_default();
         let fields: [&[u8]; 4] =
             [self.code.as_str().as_bytes(), origin.control_id, &user_text, sequence.as_bytes()];
-        put_fields(&mut message, &fields, delimiters);
+        put_fields(&mut message, &fields, delimiters.field);
         for error in self.errors {
             message.extend_from_slice(b"ERR");
             if origin.version.is_none_or(|version| version >= Version::V2_5) {
@@ -140,7 +143,7 @@ fn put_err(message: &mut Vec<u8>, error: &AckError<'_>, origin: &Origin<'_>) {
     let code = coded(error, delimiters.component);
     let text = error.user_text.map(|text| encode(text, origin)).unwrap_or_default();
     let severity = error.severity.as_str().as_bytes();
-    put_fields(message, &[b"", &location, &code, severity, b"", b"", b"", &text], delimiters);
+    put_fields(message, &[b"", &location, &code, severity, b"", b"", b"", &text], delimiters.field);
 }
 
 /// Before 2.5: ERR-1, segment ^ sequence ^ field ^ code & text & system.
@@ -160,7 +163,7 @@ fn put_eld(message: &mut Vec<u8>, error: &AckError<'_>, origin: &Origin<'_>) {
     }
     eld.push(delimiters.component);
     eld.extend_from_slice(&coded(error, delimiters.subcomponent));
-    put_fields(message, &[&eld], delimiters);
+    put_fields(message, &[&eld], delimiters.field);
 }
 
 fn coded(error: &AckError<'_>, separator: u8) -> Vec<u8> {
@@ -191,10 +194,10 @@ fn encode(text: &str, origin: &Origin<'_>) -> Vec<u8> {
 }
 
 /// Writes the fields that follow a segment's name, without empty ones at the end.
-fn put_fields(message: &mut Vec<u8>, fields: &[&[u8]], delimiters: Delimiters) {
+pub(crate) fn put_fields(message: &mut Vec<u8>, fields: &[&[u8]], separator: u8) {
     let used = fields.iter().rposition(|field| !field.is_empty()).map_or(0, |last| last + 1);
     for field in &fields[..used] {
-        message.push(delimiters.field);
+        message.push(separator);
         message.extend_from_slice(field);
     }
     message.push(b'\r');
