@@ -85,7 +85,7 @@ impl EncounterState {
         let movements = Movements::of(&self.movements);
         let mut encounter = self.content.encounter();
         let ending = movements.ending();
-        let start = self.content.start().clone();
+        let start = self.content.start();
         let end = ending.and_then(|movement| movement.end.clone());
         encounter.status = movements.status();
         encounter.location = movements.location();

@@ -178,8 +178,7 @@ fn a_merge_can_be_taken_back() {
                 &PatientEvent { alias: vec![alias(AliasLevel::Patient, ("MR", "X"), ("MR", "Y"))], ..event },
             )
             .unwrap();
-        let stamp = other.aliases().history(AliasLevel::Patient, &name("X")).next().unwrap().stamp;
-        stamp
+        other.aliases().history(AliasLevel::Patient, &name("X")).next().unwrap().stamp
     };
     census.aliases().unlink(AliasLevel::Patient, name("OLD"), later);
     assert_eq!(census.encounters()[0].patient, Some(name("OLD")));
@@ -244,7 +243,7 @@ fn accounts_that_are_merged_hold_one_visit() {
 fn what_was_said_under_the_preadmit_number_belongs_to_the_visit() {
     let mut planned = Story::of("", "1").tell(Change::PreAdmit, "08:00", "08:00").class("PRENC");
     planned.encounter.pre_admit_number = Some(identifier("VN", "GH", "P1"));
-    planned.encounter.admit_source = Some(Default::default());
+    planned.encounter.admit_source = Some(waybill_contracts::fhir::CodeableConcept::default());
     let mut admitted = Story::of("V1", "1").tell(Change::Admit, "10:00", "10:00").class("IMP");
     admitted.encounter.pre_admit_number = Some(identifier("VN", "GH", "P1"));
     for events in [[planned.clone(), admitted.clone()], [admitted, planned]] {

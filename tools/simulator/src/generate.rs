@@ -1,112 +1,44 @@
 //! Invents the traffic of one hospital: the same messages for the same seed.
 //!
-//! Two systems send. The EHR tells of admissions, registrations, transfers, updates and discharges (and of things
-//! nobody downstream wants); the laboratory reports results that go from preliminary to final to corrected. Both
-//! speak of the same patients, so that a result's patient is the one who was admitted. The quirks are those of real
+//! Three systems send. The EHR tells of stays and of what about them was a mistake, of appointments, orders and charges
+//! (and of things nobody downstream wants); the laboratory reports results that go from preliminary to final to
+//! corrected; the clinic sends FHIR Bundles. All speak of the same patients, so that a result's patient is the one who
+//! was admitted. The quirks are those of real
 //! feeds, in roughly their real share: five encoding characters, Latin-1 declared or not, Z segments, `""`, odd
 //! escapes, trailing separators, repeated sends.
 
 mod adt;
+mod batch;
+mod billing;
 mod catalogue;
 mod draft;
+mod fhir;
 mod hospital;
 mod lab;
+mod message;
 mod names;
+mod orders;
+mod scheduling;
 #[cfg(test)]
 mod tests;
+mod unrouted;
 
-use std::collections::VecDeque;
+pub use self::batch::batch;
+pub use self::message::{Expect, ExpectedAck, Feed, Generated, Kind};
 
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
 use time::macros::datetime;
 use time::{Duration, PrimitiveDateTime};
 
+use self::adt::{Event, Telling};
+use self::billing::Charge;
 use self::draft::Finished;
 use self::hospital::{Numbers, Patient};
 use self::lab::Order;
+use self::orders::Placed;
+use self::scheduling::Appointment;
 use crate::rng::Rng;
-
-/// Which system sends a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Feed {
-    /// The hospital's patient administration: MSH-3 `EHR`, MSH-4 `GENHOSP`.
-    Ehr,
-    /// The laboratory: MSH-3 `LIS`, MSH-4 `GENLAB`.
-    Lis,
-}
-
-impl Feed {
-    /// Sending application and facility (MSH-3, MSH-4).
-    pub fn sender(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Ehr => ("EHR", "GENHOSP"),
-            Self::Lis => ("LIS", "GENLAB"),
-        }
-    }
-}
-
-/// Whether the hub should take a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ExpectedAck {
-    /// Accepted: AA, or CA in enhanced mode.
-    AA,
-    /// Refused for its content: AE, or AR where the receiver counts it as a structural fault.
-    AE,
-}
-
-/// What sort of message it is, from the hub's point of view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Patient administration with a mapping: ADT A01, A03, A08.
-    Adt,
-    /// A laboratory result: ORU R01.
-    Result,
-    /// Well formed, but nothing is mapped from it: must be acknowledged and end as no-destination.
-    NoDestination,
-    /// Refused: MSH-10 is empty.
-    MissingControlId,
-    /// Refused: a message that needs a patient has no PID segment.
-    MissingPatient,
-}
-
-/// What should become of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Expect {
-    /// The acknowledgement.
-    pub ack: ExpectedAck,
-    /// The sort of message.
-    pub kind: Kind,
-}
-
-/// One message and what is known about it.
-#[derive(Debug, Clone)]
-pub struct Generated {
-    /// Who sends it.
-    pub feed: Feed,
-    /// MSH-10; empty when [`Kind::MissingControlId`].
-    pub control_id: String,
-    /// The message as it goes into a frame: segments ended by CR, in the character set MSH-18 declares (or not).
-    pub bytes: Vec<u8>,
-    /// What should become of it.
-    pub expect: Expect,
-    /// Every identifying value in it, as text: names, record, account, visit and policy numbers, birth dates,
-    /// phones, streets, social security numbers. See [`crate::phi::occurrences`] for finding them.
-    pub phi: Vec<String>,
-    /// Message type and trigger, `ADT^A01`.
-    pub message_type: String,
-    /// PID-3.1 of the patient it is about (also when the PID segment was left out).
-    pub mrn: String,
-    /// Filler order number (OBR-3.1) of a result.
-    pub filler_order: Option<String>,
-    /// OBR-25 of a result: P, F or C.
-    pub result_status: Option<&'static str>,
-    /// A result with a value beyond a panic limit (OBX-8 HH or LL).
-    pub critical: bool,
-    /// The same bytes were generated before: a sender that lost its acknowledgement.
-    pub repeat: bool,
-}
 
 /// How much, from which seed, and how bad.
 #[derive(Debug, Clone)]
@@ -122,6 +54,8 @@ pub struct GenerateConfig {
     pub start: PrimitiveDateTime,
     /// Share of laboratory results, 0..=1.
     pub lab_share: f64,
+    /// Share of FHIR Bundles, 0..=1. None by default: they take another way than MLLP.
+    pub fhir_share: f64,
     /// Share of messages nothing is mapped from, 0..=1.
     pub unrouted_share: f64,
     /// Share of deliberately bad messages, 0..=1.
@@ -139,6 +73,7 @@ impl GenerateConfig {
             patients: 0,
             start: datetime!(2026-11-02 06:00:00),
             lab_share: 0.45,
+            fhir_share: 0.0,
             unrouted_share: 0.04,
             bad_share: 0.01,
             repeat_share: 0.02,
@@ -155,12 +90,15 @@ pub struct Generator {
     numbers: Numbers,
     patients: Vec<Patient>,
     orders: Vec<Order>,
+    placed: Vec<Placed>,
+    appointments: Vec<Appointment>,
+    charges: Vec<Charge>,
     /// Messages to send again after this many others.
     repeats: VecDeque<(usize, Generated)>,
     /// Part of every control id: derived from the seed.
     run: u64,
     made: usize,
-    sequence: [u64; 2],
+    sequence: [u64; 3],
 }
 
 impl Generator {
@@ -178,10 +116,13 @@ impl Generator {
             numbers,
             patients,
             orders: Vec::new(),
+            placed: Vec::new(),
+            appointments: Vec::new(),
+            charges: Vec::new(),
             repeats: VecDeque::new(),
             run,
             made: 0,
-            sequence: [0, 0],
+            sequence: [0; 3],
             config,
         }
     }
@@ -191,32 +132,156 @@ impl Generator {
         if self.rng.chance(self.config.unrouted_share) {
             return self.unrouted();
         }
-        if self.rng.chance(self.config.lab_share) { self.result() } else { self.administration() }
+        if self.config.fhir_share > 0.0 && self.rng.chance(self.config.fhir_share) {
+            return self.bundle();
+        }
+        if self.rng.chance(self.config.lab_share) {
+            return self.result();
+        }
+        match self.rng.weighted(&[62, 13, 14, 11]) {
+            0 => self.administration(),
+            1 => self.scheduling(),
+            2 => self.charging(),
+            _ => self.ordering(),
+        }
+    }
+
+    fn any_patient(&mut self) -> usize {
+        self.rng.below(self.patients.len() as u64) as usize
     }
 
     fn administration(&mut self) -> Generated {
-        let index = self.rng.below(self.patients.len() as u64) as usize;
-        let event = adt::Event::next_for(&self.patients[index], &mut self.rng);
-        event.happen(&mut self.patients[index], self.now, &mut self.numbers, &mut self.rng);
+        let mut index = self.any_patient();
+        let mut event = Event::next_for(&self.patients[index], &mut self.rng);
+        let mut prior = match event {
+            Event::Merge => Some((self.patients[index].mrn.clone(), String::new())),
+            _ => None,
+        };
+        if event == Event::MoveVisit {
+            match self.other_patient(index) {
+                Some(other) => {
+                    let wrong = &mut self.patients[index];
+                    prior = Some((wrong.mrn.clone(), wrong.account.clone()));
+                    self.patients[other].stay = wrong.stay.take();
+                    index = other;
+                }
+                None => event = Event::Update,
+            }
+        }
+        let occurred = event.happen(&mut self.patients[index], self.now, &mut self.numbers, &mut self.rng);
         let bad = self.bad();
         let control_id = self.control_id(Feed::Ehr, bad);
-        let mut draft = event.write(&self.patients[index], self.now, &mut self.rng);
+        let patient = &self.patients[index];
+        let telling = Telling { event, patient, prior, at: self.now, occurred };
+        let mut draft = telling.write(&mut self.rng);
         let (kind, trigger, _) = draft.message_type;
-        let sort = if matches!(trigger, "A01" | "A03" | "A08") { Kind::Adt } else { Kind::NoDestination };
-        // What is not mapped is taken as it is: without a patient it would be no refusal.
-        let bad = bad.filter(|bad| *bad != Kind::MissingPatient || sort == Kind::Adt);
         if bad == Some(Kind::MissingPatient) {
             draft.drop_segment("PID");
         }
-        let mrn = self.patients[index].mrn.clone();
+        let mrn = patient.mrn.clone();
         let finished = draft.finish(&control_id);
-        generated(Feed::Ehr, control_id, finished, format!("{kind}^{trigger}"), bad.unwrap_or(sort), mrn)
+        generated(Feed::Ehr, control_id, finished, format!("{kind}^{trigger}"), bad.unwrap_or(Kind::Adt), mrn)
+    }
+
+    /// Somebody for whom no visit is open.
+    fn other_patient(&self, than: usize) -> Option<usize> {
+        let count = self.patients.len();
+        (1..count)
+            .map(|step| (than + step) % count)
+            .find(|index| self.patients[*index].stay.is_none() && self.patients[*index].known)
+    }
+
+    fn scheduling(&mut self) -> Generated {
+        let mut next = None;
+        if !self.appointments.is_empty() && self.rng.chance(0.4) {
+            let index = self.rng.below(self.appointments.len() as u64) as usize;
+            match self.appointments[index].advance(&mut self.rng) {
+                Some(()) => next = Some(self.appointments[index].clone()),
+                None => drop(self.appointments.swap_remove(index)),
+            }
+        }
+        let appointment = next.unwrap_or_else(|| {
+            let patient = self.any_patient();
+            let booked = Appointment::book(patient, self.now, &mut self.numbers, &mut self.rng);
+            self.appointments.push(booked.clone());
+            booked
+        });
+        let control_id = self.control_id(Feed::Ehr, None);
+        let patient = &self.patients[appointment.patient];
+        let draft = appointment.write(patient, self.now, &mut self.rng);
+        let (kind, trigger, _) = draft.message_type;
+        let finished = draft.finish(&control_id);
+        let mrn = patient.mrn.clone();
+        generated(Feed::Ehr, control_id, finished, format!("{kind}^{trigger}"), Kind::Appointment, mrn)
+    }
+
+    fn charging(&mut self) -> Generated {
+        let credit = !self.charges.is_empty() && self.rng.chance(0.12);
+        let lines = if credit {
+            let index = self.rng.below(self.charges.len() as u64) as usize;
+            vec![self.charges.swap_remove(index)]
+        } else {
+            let patient = self.any_patient();
+            let count = self.rng.between(1, 4);
+            (0..count).map(|_| Charge::capture(patient, self.now, &mut self.numbers, &mut self.rng)).collect()
+        };
+        let control_id = self.control_id(Feed::Ehr, None);
+        let patient = &self.patients[lines[0].patient];
+        let draft = billing::posting(patient, &lines, credit, self.now, &mut self.rng);
+        let finished = draft.finish(&control_id);
+        let mrn = patient.mrn.clone();
+        if !credit {
+            self.charges.extend(lines);
+        }
+        generated(Feed::Ehr, control_id, finished, "DFT^P03".to_owned(), Kind::Charge, mrn)
+    }
+
+    fn ordering(&mut self) -> Generated {
+        let mut next = None;
+        if !self.placed.is_empty() && self.rng.chance(0.1) {
+            let index = self.rng.below(self.placed.len() as u64) as usize;
+            let mut order = self.placed.swap_remove(index);
+            next = order.cancel().map(|()| order);
+        }
+        let order = next.unwrap_or_else(|| {
+            let patient = self.any_patient();
+            let placed = Placed::new(patient, &mut self.numbers, &mut self.rng);
+            self.placed.push(placed.clone());
+            placed
+        });
+        let control_id = self.control_id(Feed::Ehr, None);
+        let patient = &self.patients[order.patient];
+        let draft = order.write(patient, self.now, &mut self.rng);
+        let (kind, trigger, _) = draft.message_type;
+        let finished = draft.finish(&control_id);
+        let mrn = patient.mrn.clone();
+        generated(Feed::Ehr, control_id, finished, format!("{kind}^{trigger}"), Kind::Order, mrn)
+    }
+
+    fn bundle(&mut self) -> Generated {
+        let index = self.any_patient();
+        let bad = self.rng.chance(self.config.bad_share);
+        let control_id = self.control_id(Feed::Fhir, None);
+        let patient = &self.patients[index];
+        let fhir::Bundle { mut bytes, mut phi, mut resources } =
+            fhir::visit(patient, &control_id, self.now, &mut self.numbers, &mut self.rng);
+        if bad {
+            // A connection that broke, and a sender that took it for the end.
+            bytes.truncate(bytes.len() * 2 / 3);
+            phi.retain(|value| crate::phi::occurrences(&bytes, value) > 0);
+            resources.clear();
+        }
+        let kind = if bad { Kind::BrokenBundle } else { Kind::Bundle };
+        let finished = Finished { bytes, phi };
+        let mrn = patient.mrn.clone();
+        let message = generated(Feed::Fhir, control_id, finished, "Bundle".to_owned(), kind, mrn);
+        Generated { resources, ..message }
     }
 
     fn unrouted(&mut self) -> Generated {
-        let index = self.rng.below(self.patients.len() as u64) as usize;
+        let index = self.any_patient();
         let control_id = self.control_id(Feed::Ehr, None);
-        let draft = adt::unrouted(&self.patients[index], self.now, &mut self.rng);
+        let draft = unrouted::unrouted(&self.patients[index], self.now, &mut self.rng);
         let (kind, trigger, _) = draft.message_type;
         let mrn = self.patients[index].mrn.clone();
         let finished = draft.finish(&control_id);
@@ -278,6 +343,7 @@ impl Generator {
             (Some(Kind::MissingControlId), _) => String::new(),
             (_, Feed::Ehr) => format!("E{:06X}{number:07}", self.run),
             (_, Feed::Lis) => format!("L{:06X}-{number:07}", self.run),
+            (_, Feed::Fhir) => format!("F{:06X}{number:07}", self.run),
         }
     }
 }
@@ -315,7 +381,7 @@ fn generated(
     mrn: String,
 ) -> Generated {
     let Finished { bytes, phi } = finished;
-    let refused = matches!(kind, Kind::MissingControlId | Kind::MissingPatient);
+    let refused = matches!(kind, Kind::MissingControlId | Kind::MissingPatient | Kind::BrokenBundle);
     Generated {
         feed,
         control_id,
@@ -328,5 +394,6 @@ fn generated(
         result_status: None,
         critical: false,
         repeat: false,
+        resources: BTreeMap::new(),
     }
 }

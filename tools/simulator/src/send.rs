@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod http;
 mod lane;
 mod message;
 mod pace;
@@ -33,11 +34,66 @@ use tokio::time::Instant;
 use self::lane::Lane;
 use self::pace::Pace;
 
+/// How messages travel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// MLLP: frames over TCP.
+    #[default]
+    Mllp,
+    /// One POST per message.
+    Http(HttpConfig),
+}
+
+/// How messages are posted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Path of the resource, `/fhir` or `/hl7`.
+    pub path: String,
+    /// What is sent.
+    pub content: Content,
+    /// Bearer token.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for HttpConfig {
+    /// Without the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { path, content, token } = self;
+        f.debug_struct("HttpConfig")
+            .field("path", path)
+            .field("content", content)
+            .field("token", &token.is_some())
+            .finish()
+    }
+}
+
+/// What a POST carries, and so what answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// A FHIR resource in JSON; the status answers.
+    Fhir,
+    /// An HL7 v2 message or batch; the acknowledgement in the body answers.
+    Hl7,
+}
+
+impl Content {
+    /// The media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Fhir => "application/fhir+json",
+            // HAPI's HL7 over HTTP, the usual name since nothing is registered.
+            Self::Hl7 => "application/hl7-v2",
+        }
+    }
+}
+
 /// Where to send, how fast, and how stubbornly.
 #[derive(Debug, Clone)]
 pub struct SendConfig {
-    /// `host:port` of the MLLP listener.
+    /// `host:port` of the listener.
     pub target: String,
+    /// How messages travel.
+    pub transport: Transport,
     /// Connections open at the same time; a patient's messages all take the same one.
     pub connections: usize,
     /// Messages per second over all connections; as fast as acknowledgements come when `None`.
@@ -60,6 +116,7 @@ impl SendConfig {
     pub fn to(target: impl Into<String>) -> Self {
         Self {
             target: target.into(),
+            transport: Transport::Mllp,
             connections: 1,
             rate: None,
             connect_timeout: Duration::from_secs(5),
@@ -68,6 +125,21 @@ impl SendConfig {
             retry_delay_max: Duration::from_secs(1),
             give_up_after: Duration::from_mins(2),
         }
+    }
+
+    /// The same, FHIR over HTTP: every message is posted to `/fhir`.
+    pub fn fhir(target: impl Into<String>, token: Option<&str>) -> Self {
+        Self::to(target).over("/fhir", Content::Fhir, token)
+    }
+
+    /// The same, HL7 v2 over HTTP: every message is posted to `/hl7`.
+    pub fn hl7_over_http(target: impl Into<String>, token: Option<&str>) -> Self {
+        Self::to(target).over("/hl7", Content::Hl7, token)
+    }
+
+    fn over(self, path: &str, content: Content, token: Option<&str>) -> Self {
+        let http = HttpConfig { path: path.to_owned(), content, token: token.map(str::to_owned) };
+        Self { transport: Transport::Http(http), ..self }
     }
 }
 

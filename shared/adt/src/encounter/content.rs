@@ -43,8 +43,8 @@ macro_rules! content {
                 self.$beside.get().clone()
             })*
 
-            pub(super) fn start(&self) -> &Option<Phi<String>> {
-                self.start.get()
+            pub(super) fn start(&self) -> Option<Phi<String>> {
+                self.start.get().clone()
             }
         }
 

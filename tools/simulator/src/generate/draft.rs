@@ -2,7 +2,7 @@
 
 use time::PrimitiveDateTime;
 
-use super::hospital::{Patient, Phone, date, stamp};
+use super::hospital::{Patient, Phone, StayState, date, stamp};
 use super::{Feed, names};
 use crate::er7::{Segment, escape};
 use crate::rng::Rng;
@@ -45,6 +45,8 @@ impl<'a> Draft<'a> {
             Feed::Ehr => (ADT_WEIGHTS, 0.1),
             // Measured on public ELR samples: 288 of 379 messages.
             Feed::Lis => (ORU_WEIGHTS, 0.76),
+            // Bundles are written elsewhere; here the clinic is one more EHR.
+            Feed::Fhir => (ADT_WEIGHTS, 0.1),
         };
         let version = VERSIONS[rng.weighted(weights)];
         let five = rng.chance(five_share);
@@ -81,7 +83,7 @@ impl<'a> Draft<'a> {
     /// Notes an identifying value and returns it as it stands in the field.
     pub(super) fn phi(&mut self, value: &str) -> String {
         // A single initial is no identifier to search for.
-        if value.chars().count() > 2 || !value.is_ascii() {
+        if value.chars().count() > 2 || (!value.is_ascii() && !value.is_empty()) {
             self.phi.push(value.to_owned());
         }
         self.escape(value)
@@ -194,13 +196,16 @@ impl<'a> Draft<'a> {
         let visit = self.phi(&stay.visit);
         let mut pv1 = Segment::new("PV1")
             .set(1, "1")
-            .set(2, stay.class)
+            .set(2, if stay.state == StayState::Planned { "P" } else { stay.class })
             .set(3, bed(&stay.bed))
             .set(7, doctor(stay.doctor))
             .set(10, &stay.bed.ward[..3])
             .set(19, format!("{visit}^^^GENHOSP^VN"));
         if self.feed == Feed::Ehr {
-            pv1 = pv1.set(4, if stay.class == "E" { "E" } else { "R" }).set(44, stamp(stay.admitted));
+            pv1 = pv1.set(4, if stay.class == "E" { "E" } else { "R" });
+            if stay.state != StayState::Planned {
+                pv1 = pv1.set(44, stamp(stay.admitted));
+            }
             if let Some(prior) = &stay.prior_bed {
                 pv1 = pv1.set(6, bed(prior));
             }
@@ -233,17 +238,39 @@ impl<'a> Draft<'a> {
         );
     }
 
+    pub(super) fn diagnosis(&mut self, at: PrimitiveDateTime) {
+        let code = self.rng.pick(&[
+            "I10^Essential hypertension^I10",
+            "E11.9^Type 2 diabetes^I10",
+            "J18.9^Pneumonia^I10",
+        ]);
+        self.body.push(Segment::new("DG1").set(1, "1").set(3, code).set(5, stamp(at)).set(6, "A"));
+    }
+
     /// Local segments, as nearly every site has them.
     pub(super) fn local_segment(&mut self) {
         let segment = match (self.feed, self.rng.below(2)) {
-            (Feed::Ehr, 0) => Segment::new("ZPI").set(1, "1").set(3, "VIP^N").set(6, "PORTAL^ACTIVE"),
-            (Feed::Ehr, _) => {
+            (Feed::Ehr | Feed::Fhir, 0) => {
+                Segment::new("ZPI").set(1, "1").set(3, "VIP^N").set(6, "PORTAL^ACTIVE")
+            }
+            (Feed::Ehr | Feed::Fhir, _) => {
                 Segment::new("ZBE").set(1, "MOV").set(2, stamp(self.at)).set(4, "INSERT").set(9, "HMS")
             }
             (Feed::Lis, 0) => Segment::new("ZLR").set(1, "MAIN LAB").set(2, "RACK^7^C").set(5, "Y"),
             (Feed::Lis, _) => Segment::new("ZIN").set(2, "ANALYZER\\T\\TRACK").set(3, "AU5800"),
         };
         self.body.push(segment);
+    }
+
+    /// The patient's other record and visit: what is no longer used (MRG-1, MRG-3, MRG-5).
+    pub(super) fn prior(&mut self, mrn: &str, account: &str, visit: &str) {
+        let cx = |value: String, kind: &str| {
+            if value.is_empty() { value } else { format!("{value}^^^GENHOSP^{kind}") }
+        };
+        let [mrn, account, visit] = [mrn, account, visit].map(|value| self.phi(value));
+        self.body.push(
+            Segment::new("MRG").set(1, cx(mrn, "MR")).set(3, cx(account, "AN")).set(5, cx(visit, "VN")),
+        );
     }
 
     /// Leaves out every segment of this name: how a deliberately bad message is made.

@@ -28,6 +28,8 @@ pub(super) struct Patient {
     pub(super) stay: Option<Stay>,
     /// The hospital has announced the person already (A28 or any visit).
     pub(super) known: bool,
+    /// The right record number of somebody who was registered under a second one by mistake, until they are merged.
+    pub(super) rightful: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,9 +70,22 @@ pub(super) struct Stay {
     pub(super) class: &'static str,
     pub(super) bed: Bed,
     pub(super) prior_bed: Option<Bed>,
+    pub(super) state: StayState,
+    /// Of a planned stay when it was planned.
     pub(super) admitted: PrimitiveDateTime,
+    /// The last move that is not taken back.
+    pub(super) moved: Option<PrimitiveDateTime>,
     pub(super) discharged: Option<PrimitiveDateTime>,
     pub(super) doctor: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StayState {
+    Planned,
+    Present,
+    Left,
+    /// There was none after all.
+    Cancelled,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +176,7 @@ impl Patient {
             relative,
             stay: None,
             known: false,
+            rightful: None,
         }
     }
 
@@ -171,7 +187,11 @@ impl Patient {
     }
 
     pub(super) fn is_present(&self) -> bool {
-        self.stay.as_ref().is_some_and(|stay| stay.discharged.is_none())
+        self.is(StayState::Present)
+    }
+
+    pub(super) fn is(&self, state: StayState) -> bool {
+        self.stay.as_ref().is_some_and(|stay| stay.state == state)
     }
 }
 

@@ -282,7 +282,7 @@ fn note(text: &str) -> Segment {
 }
 
 /// A value: mostly normal, sometimes abnormal, now and then beyond a panic limit.
-fn value(analyte: &Analyte, rng: &mut Rng) -> f64 {
+pub(super) fn value(analyte: &Analyte, rng: &mut Rng) -> f64 {
     let (low, high) = (analyte.low, analyte.high);
     let middle = f64::midpoint(low, high);
     match rng.weighted(&[82, 8, 8, 1, 1]) {
@@ -295,7 +295,7 @@ fn value(analyte: &Analyte, rng: &mut Rng) -> f64 {
 }
 
 /// OBX-8 by the value as it is reported, that is after rounding.
-fn flag(analyte: &Analyte, value: f64) -> &'static str {
+pub(super) fn flag(analyte: &Analyte, value: f64) -> &'static str {
     let scale = 10f64.powi(analyte.decimals as i32);
     let value = (value * scale).round() / scale;
     if value >= analyte.panic_high {

@@ -7,6 +7,12 @@ fn many() -> Vec<Generated> {
     Generator::new(GenerateConfig::new(7, 4000)).collect()
 }
 
+fn bundles() -> Vec<Generated> {
+    let all =
+        Generator::new(GenerateConfig { fhir_share: 0.3, bad_share: 0.05, ..GenerateConfig::new(7, 1000) });
+    all.filter(|message| message.feed == Feed::Fhir).collect()
+}
+
 /// Segments of a message, read here as Latin-1 so that every byte is one character.
 fn segments(message: &Generated) -> Vec<String> {
     let text: String = message.bytes.iter().map(|b| char::from(*b)).collect();
@@ -64,8 +70,9 @@ fn every_message_is_framed_by_msh_and_carriage_return() {
 
 #[test]
 fn identifying_values_are_really_in_the_message() {
-    for message in many() {
-        assert!(message.expect.kind == Kind::MissingPatient || message.phi.len() >= 4);
+    for message in many().into_iter().chain(bundles()) {
+        let whole = !matches!(message.expect.kind, Kind::MissingPatient | Kind::BrokenBundle);
+        assert!(!whole || message.phi.len() >= 4 || message.message_type == "ADT^A40");
         for value in &message.phi {
             assert!(occurrences(&message.bytes, value) > 0, "{value} not in {}", message.control_id);
         }
@@ -116,7 +123,10 @@ fn quirks_have_the_share_of_real_feeds() {
     within("repeats", share(&messages, |m| m.repeat), 0.01, 0.03);
     within("results", lab.len() as f64 / messages.len() as f64, 0.38, 0.50);
     within("critical", share(&lab, |m| m.critical), 0.01, 0.2);
-    within("no destination", share(&messages, |m| m.expect.kind == Kind::NoDestination), 0.05, 0.5);
+    within("no destination", share(&messages, |m| m.expect.kind == Kind::NoDestination), 0.02, 0.06);
+    within("appointments", share(&messages, |m| m.expect.kind == Kind::Appointment), 0.04, 0.12);
+    within("charges", share(&messages, |m| m.expect.kind == Kind::Charge), 0.04, 0.12);
+    within("orders", share(&messages, |m| m.expect.kind == Kind::Order), 0.03, 0.1);
     for version in super::draft::VERSIONS {
         within(version, share(&messages, |m| field(&segments(m)[0], 12) == *version), 0.03, 0.5);
     }
@@ -150,23 +160,151 @@ fn a_repeat_has_the_bytes_of_its_original_and_control_ids_are_otherwise_unique()
     assert!(repeats > 0);
 }
 
+/// What a visit can go through, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    Planned,
+    Present,
+    Left,
+    Cancelled,
+}
+
 #[test]
 fn stays_are_coherent() {
-    let number = |visit: &str| visit.split('^').next().map(str::to_owned);
-    let mut present: HashMap<String, String> = HashMap::new();
-    for message in many().into_iter().filter(|m| !m.repeat && m.message_type.starts_with("ADT^A0")) {
-        let visit = segments(&message).iter().find(|s| s.starts_with("PV1")).map(|s| field(s, 19).to_owned());
-        match (&message.message_type[4..], visit.filter(|visit| !visit.is_empty())) {
-            ("A01" | "A04", Some(visit)) => {
-                assert!(present.insert(message.mrn, visit).is_none(), "admitted while present");
+    let first = |field: &str| field.split('^').next().unwrap_or_default().to_owned();
+    let mut stays: HashMap<String, Stay> = HashMap::new();
+    let mut seen = HashSet::new();
+    let told = |m: &Generated| !m.repeat && m.feed == Feed::Ehr && m.message_type.starts_with("ADT^");
+    for message in many().into_iter().filter(|m| told(m) && m.expect.kind != Kind::NoDestination) {
+        let segments = segments(&message);
+        let segment = |name: &str| segments.iter().find(|s| s.starts_with(name)).cloned().unwrap_or_default();
+        let visit = first(field(&segment("PV1"), 19));
+        let trigger = message.message_type[4..].to_owned();
+        let before = stays.get(&visit).copied();
+        let after = match (trigger.as_str(), before) {
+            ("A01", None | Some(Stay::Planned)) | ("A04", None) | ("A13", Some(Stay::Left)) => Stay::Present,
+            ("A02" | "A06" | "A07" | "A08" | "A12" | "A45", Some(Stay::Present)) => Stay::Present,
+            ("A03", Some(Stay::Present)) => Stay::Left,
+            ("A05", None) => Stay::Planned,
+            ("A08", Some(Stay::Planned)) => Stay::Planned,
+            ("A11", Some(Stay::Present)) | ("A38", Some(Stay::Planned)) => Stay::Cancelled,
+            ("A28" | "A31" | "A40", _) if visit.is_empty() => {
+                seen.insert(trigger);
+                continue;
             }
-            ("A03", Some(visit)) => {
-                assert_eq!(number(&visit), number(&present.remove(&message.mrn).unwrap()));
+            impossible => panic!("{impossible:?} of {visit}"),
+        };
+        assert!(!visit.is_empty(), "{trigger} without a visit number");
+        stays.insert(visit, after);
+        // EVN-6 of a cancel is the time of what it takes back.
+        let (recorded, occurred) =
+            (field(&segment("EVN"), 2).to_owned(), field(&segment("EVN"), 6).to_owned());
+        let cancels = matches!(trigger.as_str(), "A11" | "A12" | "A13" | "A38");
+        assert_eq!(cancels, occurred < recorded, "{trigger}: {occurred} {recorded}");
+        if trigger == "A45" {
+            assert_eq!(first(field(&segment("MRG"), 5)), first(field(&segment("PV1"), 19)));
+        }
+        seen.insert(trigger);
+    }
+    let all = [
+        "A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A11", "A12", "A13", "A28", "A31", "A38",
+        "A40", "A45",
+    ];
+    assert!(all.iter().all(|trigger| seen.contains(*trigger)), "only {seen:?}");
+}
+
+#[test]
+fn a_merge_names_a_record_that_was_used_and_is_not_any_more() {
+    let first = |field: &str| field.split('^').next().unwrap_or_default().to_owned();
+    let (mut used, mut gone) = (HashSet::new(), HashSet::new());
+    for message in many().into_iter().filter(|m| !m.repeat) {
+        assert!(!gone.contains(&message.mrn), "{} under a number that was merged away", message.message_type);
+        if message.message_type == "ADT^A40" && message.expect.kind == Kind::Adt {
+            let segments = segments(&message);
+            let prior = first(field(segments.iter().find(|s| s.starts_with("MRG")).unwrap(), 1));
+            assert!(used.contains(&prior) && prior != message.mrn);
+            gone.insert(prior);
+        }
+        used.insert(message.mrn);
+    }
+    assert!(gone.len() > 5, "{} merges", gone.len());
+}
+
+#[test]
+fn a_credit_takes_back_a_charge_under_its_transaction() {
+    let mut charged: HashMap<String, String> = HashMap::new();
+    let mut credits = 0;
+    for message in many().into_iter().filter(|m| !m.repeat && m.expect.kind == Kind::Charge) {
+        for ft1 in segments(&message).iter().filter(|s| s.starts_with("FT1")) {
+            let (transaction, amount) = (field(ft1, 2).to_owned(), field(ft1, 11).to_owned());
+            match field(ft1, 6) {
+                "CG" => assert!(charged.insert(transaction, amount).is_none()),
+                "CR" => {
+                    assert_eq!(amount, format!("-{}", charged.remove(&transaction).unwrap()));
+                    credits += 1;
+                }
+                other => panic!("{other}"),
             }
-            ("A02" | "A08", Some(visit)) => assert_eq!(number(&visit), number(&present[&message.mrn])),
-            (trigger, visit) => panic!("{trigger} without a visit number: {visit:?}"),
         }
     }
+    assert!(credits > 5 && charged.len() > 200, "{credits} credits, {} charges", charged.len());
+}
+
+#[test]
+fn an_appointment_is_booked_before_anything_else_happens_to_it() {
+    let mut last: HashMap<String, String> = HashMap::new();
+    let mut seen = HashSet::new();
+    for message in many().into_iter().filter(|m| !m.repeat && m.expect.kind == Kind::Appointment) {
+        let number = field(&segments(&message)[1], 2).to_owned();
+        let trigger = message.message_type[4..].to_owned();
+        match (last.insert(number, trigger.clone()).as_deref(), trigger.as_str()) {
+            (None, "S12") | (Some("S12" | "S13"), "S13" | "S15" | "S26") => {}
+            impossible => panic!("{impossible:?}"),
+        }
+        seen.insert(trigger);
+    }
+    assert_eq!(seen.len(), 4, "{seen:?}");
+}
+
+#[test]
+fn bundles_are_whole_and_their_references_lead_somewhere() {
+    let (mut whole, mut broken) = (0, 0);
+    for message in bundles() {
+        let parsed = serde_json::from_slice::<serde_json::Value>(&message.bytes);
+        if message.expect.kind == Kind::BrokenBundle {
+            assert!(parsed.is_err() && message.expect.ack == ExpectedAck::AE);
+            broken += 1;
+            continue;
+        }
+        let bundle = parsed.unwrap();
+        assert_eq!(bundle["identifier"]["value"], *message.control_id);
+        let entries = bundle["entry"].as_array().unwrap();
+        let mut count = BTreeMap::<&str, usize>::new();
+        let mut urls = HashSet::new();
+        for entry in entries {
+            *count.entry(entry["resource"]["resourceType"].as_str().unwrap()).or_default() += 1;
+            assert!(urls.insert(entry["fullUrl"].as_str().unwrap()), "a repeated fullUrl");
+            assert_eq!(entry["request"]["url"], entry["resource"]["resourceType"]);
+        }
+        assert_eq!(count, message.resources);
+        assert!(count["Patient"] == 1 && count["Encounter"] == 1 && count["DiagnosticReport"] >= 1);
+        assert!(count.contains_key("Claim") || count.contains_key("ChargeItem"));
+        let text = std::str::from_utf8(&message.bytes).unwrap();
+        for reference in text.split(r#""reference":""#).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(
+                urls.contains(reference) || reference.starts_with("Practitioner?identifier="),
+                "{reference}"
+            );
+        }
+        whole += 1;
+    }
+    assert!(whole > 200 && broken > 3, "{whole} whole, {broken} broken");
+    let kinds: HashSet<_> = bundles().iter().flat_map(|m| m.resources.keys().copied()).collect();
+    assert!(
+        ["Coverage", "Claim", "ChargeItem", "Appointment", "ServiceRequest", "Observation"]
+            .iter()
+            .all(|k| kinds.contains(k))
+    );
 }
 
 #[test]

@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::http::Client;
 use super::pace::Pace;
 use super::report::{Attempt, Fate, MessageRecord, Progress};
-use super::{Outgoing, SendConfig};
+use super::{Outgoing, SendConfig, Transport};
 use crate::frame::{FrameError, FrameReader, framed};
 use crate::peek::{Peek, lossy};
 use crate::sha256_hex;
@@ -24,14 +25,14 @@ pub(super) struct Lane {
     pub(super) started: Instant,
 }
 
-struct Connection {
-    stream: TcpStream,
-    frames: FrameReader,
+enum Connection {
+    Mllp { stream: TcpStream, frames: FrameReader },
+    Http(Client),
 }
 
 /// What one attempt brought.
-enum Answer {
-    /// MSA-1 for this message, and whether the same bytes may succeed later.
+pub(super) enum Answer {
+    /// MSA-1 for this message, or the status of HTTP, and whether the same bytes may succeed later.
     Ack { code: String, again: bool },
     /// An answer that is not for this message, or no answer: the connection is of no more use.
     Lost(&'static str),
@@ -70,7 +71,10 @@ impl Lane {
             connect_failures: 0,
             attempts: Vec::new(),
         };
-        let frame = framed(&message.bytes);
+        let frame = match self.config.transport {
+            Transport::Mllp => framed(&message.bytes),
+            Transport::Http(_) => message.bytes.clone(),
+        };
         let first = Instant::now();
         let mut delay = self.config.retry_delay;
         while !self.cancel.is_cancelled() {
@@ -78,8 +82,8 @@ impl Lane {
             let Some(answer) = self.cancel.run_until_cancelled(attempt).await else { break };
             match answer {
                 Answer::Ack { code, again: false } => {
-                    record.fate =
-                        if matches!(code.as_str(), "AA" | "CA") { Fate::Accepted } else { Fate::Refused };
+                    let accepted = matches!(code.as_str(), "AA" | "CA") || code.starts_with('2');
+                    record.fate = if accepted { Fate::Accepted } else { Fate::Refused };
                     record.ack = Some(code);
                     return record;
                 }
@@ -139,11 +143,14 @@ impl Lane {
     }
 
     async fn connect(&self) -> Result<Connection, &'static str> {
+        if let Transport::Http(http) = &self.config.transport {
+            return Client::new(&self.config, http).map(Connection::Http);
+        }
         match timeout(self.config.connect_timeout, TcpStream::connect(self.config.target.as_str())).await {
             Ok(Ok(stream)) => {
                 // Without it, a small message waits for the peer's delayed acknowledgement.
                 let _ = stream.set_nodelay(true);
-                Ok(Connection { stream, frames: FrameReader::default() })
+                Ok(Connection::Mllp { stream, frames: FrameReader::default() })
             }
             Ok(Err(_)) => Err("refused"),
             Err(_) => Err("connect-timeout"),
@@ -152,10 +159,14 @@ impl Lane {
 }
 
 async fn exchange(connection: &mut Connection, frame: &[u8], control_id: &str) -> Answer {
-    if connection.stream.write_all(frame).await.is_err() {
+    let (stream, frames) = match connection {
+        Connection::Mllp { stream, frames } => (stream, frames),
+        Connection::Http(client) => return client.post(frame, control_id).await,
+    };
+    if stream.write_all(frame).await.is_err() {
         return Answer::Lost("reset");
     }
-    match connection.frames.next(&mut connection.stream).await {
+    match frames.next(stream).await {
         Ok(ack) => read_ack(&ack, control_id),
         Err(FrameError::Closed) => Answer::Lost("closed"),
         Err(FrameError::Io(_)) => Answer::Lost("reset"),
@@ -163,7 +174,7 @@ async fn exchange(connection: &mut Connection, frame: &[u8], control_id: &str) -
     }
 }
 
-fn read_ack(ack: &[u8], control_id: &str) -> Answer {
+pub(super) fn read_ack(ack: &[u8], control_id: &str) -> Answer {
     let Some(peek) = Peek::new(ack) else { return Answer::Lost("garbage") };
     let code = lossy(peek.field("MSA", 1));
     if !matches!(code.as_str(), "AA" | "AE" | "AR" | "CA" | "CE" | "CR") {

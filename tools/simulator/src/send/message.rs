@@ -16,13 +16,24 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Reads control id and patient from the message.
+    /// Reads control id and patient from the message; of a FHIR Bundle its identifier is both.
     pub fn new(bytes: Vec<u8>) -> Self {
+        if bytes.first() == Some(&b'{') {
+            let bundle: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            let control_id = bundle["identifier"]["value"].as_str().unwrap_or_default().to_owned();
+            let patient = fnv1a(control_id.as_bytes());
+            return Self { control_id, bytes, source: None, patient };
+        }
         let peek = Peek::new(&bytes);
         let control_id = peek.map(|p| p.control_id()).unwrap_or_default();
         let patient = peek.map(|p| lossy(p.component(p.field("PID", 3), 1))).filter(|id| !id.is_empty());
         let patient = fnv1a(patient.as_deref().unwrap_or(&control_id).as_bytes());
         Self { control_id, bytes, source: None, patient }
+    }
+
+    /// Whether it is JSON, and so FHIR.
+    pub fn is_fhir(&self) -> bool {
+        self.bytes.first() == Some(&b'{')
     }
 
     /// False for bytes without an MSH segment: no receiver can answer those, so they end as given up or refused.

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
-    /// Acknowledged with AA or CA.
+    /// Acknowledged with AA or CA, or with a status of 200 to 299.
     Accepted,
     /// Answered with AE or CE, or with AR or CR for a reason that will not go away.
     Refused,
@@ -49,7 +49,7 @@ pub struct MessageRecord {
     pub connection: usize,
     /// How it ended.
     pub fate: Fate,
-    /// MSA-1 of the last answer that was for this message.
+    /// MSA-1 of the last answer that was for this message, or its status.
     pub ack: Option<String>,
     /// Connections that could not be opened while it waited.
     pub connect_failures: u64,
