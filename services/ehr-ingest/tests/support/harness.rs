@@ -15,10 +15,11 @@ use tokio::{
 use toml::{Table, Value};
 use waybill_contracts::{
     Record, TopicName,
-    clinical::{EncounterEvent, PatientEvent},
+    billing::ChargeEvent,
+    clinical::{AppointmentEvent, EncounterEvent, PatientEvent},
     delivery::Manifest,
     inbound::{InboundMessage, InboundRejected},
-    lab::LabResult,
+    lab::{LabOrder, LabResult},
 };
 use waybill_hl7v2::ack;
 use waybill_kafka::{Codec, InRecord, KafkaConfig, Registry, RegistryConfig, admin, read_all};
@@ -27,12 +28,15 @@ use waybill_testkit::{Stack, eventually, http, pending, ports};
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// Topics with their partitions.
-pub(crate) const TOPICS: [(&str, i32); 7] = [
+pub(crate) const TOPICS: [(&str, i32); 10] = [
     (InboundMessage::TOPIC, 3),
     (InboundRejected::TOPIC, 3),
     (PatientEvent::TOPIC, 3),
     (EncounterEvent::TOPIC, 3),
+    (AppointmentEvent::TOPIC, 3),
+    (LabOrder::TOPIC, 3),
     (LabResult::TOPIC, 3),
+    (ChargeEvent::TOPIC, 3),
     (Manifest::TOPIC, 3),
     ("inbound.message.v1.dlq.ehr-ingest.normalize", 3),
 ];
@@ -86,6 +90,9 @@ impl Door {
             (InboundRejected::TOPIC, InboundRejected::SCHEMA),
             (PatientEvent::TOPIC, PatientEvent::SCHEMA),
             (EncounterEvent::TOPIC, EncounterEvent::SCHEMA),
+            (AppointmentEvent::TOPIC, AppointmentEvent::SCHEMA),
+            (LabOrder::TOPIC, LabOrder::SCHEMA),
+            (ChargeEvent::TOPIC, ChargeEvent::SCHEMA),
             (LabResult::TOPIC, LabResult::SCHEMA),
             (Manifest::TOPIC, Manifest::SCHEMA),
         ] {
@@ -176,8 +183,14 @@ impl Door {
 
     /// SIGTERM; the exit code.
     pub(crate) async fn terminate(&mut self) -> Option<i32> {
-        let mut child = self.child.take().unwrap();
+        let child = self.child.as_ref().unwrap();
         Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        self.ended().await
+    }
+
+    /// The exit code of a service that ends.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
         tokio::task::spawn_blocking(move || child.wait().unwrap().code()).await.unwrap()
     }
 
