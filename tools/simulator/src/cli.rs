@@ -15,7 +15,7 @@ use crate::generate::{Feed, GenerateConfig, Generator};
 use crate::receive::{Action, Behaviour, ReceiveConfig, Receiver, ReceiverHandle};
 use crate::send::{CancellationToken, Outgoing, Progress, SendConfig, SendReport, Sender};
 
-/// Hospital systems to try Waybill with: one that sends HL7 v2 over MLLP, one that receives it.
+/// Hospital systems to try Waybill with: some that send HL7 v2 and FHIR, one that receives HL7 v2.
 #[derive(Debug, Parser)]
 #[command(name = "simulator", version)]
 struct Cli {
@@ -44,7 +44,10 @@ struct Traffic {
     /// Share of deliberately bad messages, 0 to 1.
     #[arg(long, default_value_t = 0.01)]
     bad_share: f64,
-    /// Only what this system sends.
+    /// Share of FHIR Bundles, 0 to 1.
+    #[arg(long, default_value_t = 0.0)]
+    fhir_share: f64,
+    /// Only what this system sends: ehr, lis or fhir.
     #[arg(long, value_parser = feed)]
     feed: Option<Feed>,
 }
@@ -56,19 +59,31 @@ struct GenerateArgs {
     /// Folder to write to.
     #[arg(long)]
     out: PathBuf,
+    /// Write the HL7 v2 messages as batch files of this many instead.
+    #[arg(long)]
+    batch: Option<usize>,
 }
 
 #[derive(Debug, Args)]
 struct SendArgs {
-    /// `host:port` of the MLLP listener.
+    /// `host:port` of the listener.
     #[arg(long, default_value = "127.0.0.1:2575")]
     to: String,
+    /// Post HL7 v2 over HTTP to `--to` instead of sending it over MLLP.
+    #[arg(long)]
+    over_http: bool,
     /// Send the laboratory's messages here instead.
     #[arg(long)]
     lis_to: Option<String>,
+    /// Post FHIR Bundles here.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    fhir_to: String,
+    /// Bearer token of what goes over HTTP.
+    #[arg(long, env = "SIMULATOR_TOKEN", hide_env_values = true)]
+    token: Option<String>,
     #[command(flatten)]
     traffic: Traffic,
-    /// Send the *.hl7 and *.txt files below this folder instead of generated messages.
+    /// Send the *.hl7, *.txt and FHIR *.json files below this folder instead of generated messages.
     #[arg(long)]
     folder: Option<PathBuf>,
     /// Send each message of a file with several, or of a batch, in its own frame.
@@ -114,7 +129,8 @@ fn feed(text: &str) -> Result<Feed, String> {
     match text {
         "ehr" => Ok(Feed::Ehr),
         "lis" => Ok(Feed::Lis),
-        _ => Err("ehr or lis".to_owned()),
+        "fhir" => Ok(Feed::Fhir),
+        _ => Err("ehr, lis or fhir".to_owned()),
     }
 }
 
@@ -148,40 +164,27 @@ pub fn main() -> ExitCode {
 
 impl Traffic {
     fn messages(&self) -> impl Iterator<Item = crate::generate::Generated> {
-        let config =
-            GenerateConfig { bad_share: self.bad_share, ..GenerateConfig::new(self.seed, self.count) };
+        let fhir_share = if self.feed == Some(Feed::Fhir) { 1.0 } else { self.fhir_share };
+        let usual = GenerateConfig::new(self.seed, self.count);
+        let config = GenerateConfig { bad_share: self.bad_share, fhir_share, ..usual };
         let feed = self.feed;
         Generator::new(config).filter(move |message| feed.is_none_or(|feed| feed == message.feed))
     }
 }
 
 fn generate(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
+    if let Some(size) = args.batch {
+        let written = folder::write_batches(&args.out, args.traffic.messages(), size)?;
+        writeln!(std::io::stdout(), "{written} batches in {}", args.out.display())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let manifest = folder::write(&args.out, args.traffic.messages())?;
     writeln!(std::io::stdout(), "{} messages in {}", manifest.len(), args.out.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn send(args: SendArgs) -> anyhow::Result<ExitCode> {
-    let config = SendConfig {
-        connections: args.connections,
-        rate: args.rate,
-        ack_timeout: Duration::try_from_secs_f64(args.ack_timeout).context("--ack-timeout")?,
-        give_up_after: Duration::try_from_secs_f64(args.give_up_after).context("--give-up-after")?,
-        ..SendConfig::to(args.to.clone())
-    };
-    let mut runs: Vec<(Sender, Vec<Outgoing>)> = Vec::new();
-    if let Some(folder) = &args.folder {
-        runs.push((Sender::new(config), folder::read(folder, args.split)?));
-    } else {
-        let (lis, ehr): (Vec<_>, Vec<_>) =
-            args.traffic.messages().partition(|m| args.lis_to.is_some() && m.feed == Feed::Lis);
-        let to_messages = |generated: Vec<_>| generated.into_iter().map(Outgoing::from).collect();
-        if let Some(lis_to) = args.lis_to.clone() {
-            runs.push((Sender::new(SendConfig { target: lis_to, ..config.clone() }), to_messages(lis)));
-        }
-        runs.push((Sender::new(config), to_messages(ehr)));
-    }
-
+    let runs = runs(&args)?;
     let cancel = CancellationToken::new();
     let interrupt = tokio::spawn(cancel_on_interrupt(cancel.clone()));
     let progress: Vec<_> = runs.iter().map(|(sender, _)| sender.progress()).collect();
@@ -208,6 +211,40 @@ async fn send(args: SendArgs) -> anyhow::Result<ExitCode> {
     }
     let complete = reports.iter().all(|report| report.failures == 0);
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One sender per listener with what goes there.
+fn runs(args: &SendArgs) -> anyhow::Result<Vec<(Sender, Vec<Outgoing>)>> {
+    let timing = SendConfig {
+        connections: args.connections,
+        rate: args.rate,
+        ack_timeout: Duration::try_from_secs_f64(args.ack_timeout).context("--ack-timeout")?,
+        give_up_after: Duration::try_from_secs_f64(args.give_up_after).context("--give-up-after")?,
+        ..SendConfig::to("")
+    };
+    let token = args.token.as_deref();
+    let to = |way: SendConfig| SendConfig { target: way.target, transport: way.transport, ..timing.clone() };
+    let hl7 = |target: &str| {
+        to(if args.over_http { SendConfig::hl7_over_http(target, token) } else { SendConfig::to(target) })
+    };
+    let (lis, other): (Vec<_>, Vec<_>) = match &args.folder {
+        Some(folder) => (Vec::new(), folder::read(folder, args.split)?),
+        None => {
+            let own =
+                |message: &crate::generate::Generated| args.lis_to.is_some() && message.feed == Feed::Lis;
+            let (lis, other): (Vec<_>, Vec<_>) = args.traffic.messages().partition(own);
+            let outgoing = |generated: Vec<_>| generated.into_iter().map(Outgoing::from).collect();
+            (outgoing(lis), outgoing(other))
+        }
+    };
+    let (fhir, ehr): (Vec<_>, Vec<_>) = other.into_iter().partition(Outgoing::is_fhir);
+    let ways = [
+        (args.lis_to.as_deref().map(hl7), lis),
+        (Some(to(SendConfig::fhir(&*args.fhir_to, token))), fhir),
+        (Some(hl7(&args.to)), ehr),
+    ];
+    let used = ways.into_iter().filter(|(_, messages)| !messages.is_empty());
+    Ok(used.filter_map(|(config, messages)| Some((Sender::new(config?), messages))).collect())
 }
 
 async fn cancel_on_interrupt(cancel: CancellationToken) {

@@ -34,7 +34,10 @@ pub struct ManifestEntry {
     pub phi: Vec<String>,
 }
 
-/// Writes one `.hl7` file per message, named in sending order, and `manifest.json`.
+/// Name of the manifest in a folder.
+const MANIFEST: &str = "manifest.json";
+
+/// Writes one `.hl7` or `.json` file per message, named in sending order, and `manifest.json`.
 ///
 /// # Errors
 /// When the folder or a file cannot be written.
@@ -46,7 +49,9 @@ pub fn write(
     let mut manifest = Vec::new();
     for (index, message) in messages.into_iter().enumerate() {
         let feed = message.feed.sender().0.to_lowercase();
-        let file = format!("{:06}-{feed}-{}.hl7", index + 1, message.message_type.replace('^', "-"));
+        let extension = if message.feed == Feed::Fhir { "json" } else { "hl7" };
+        let kind = message.message_type.replace('^', "-");
+        let file = format!("{:06}-{feed}-{kind}.{extension}", index + 1);
         let path = folder.join(&file);
         std::fs::write(&path, &message.bytes).with_context(|| format!("cannot write {}", path.display()))?;
         manifest.push(ManifestEntry {
@@ -61,13 +66,35 @@ pub fn write(
             phi: message.phi,
         });
     }
-    let path = folder.join("manifest.json");
+    let path = folder.join(MANIFEST);
     let json = serde_json::to_vec_pretty(&manifest)?;
     std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(manifest)
 }
 
-/// Reads every `*.hl7` and `*.txt` file (in any case) below a folder, or one file, in the order of their paths.
+/// Writes the HL7 v2 messages as batch files of `size` messages each; gives their number.
+///
+/// # Errors
+/// When the folder or a file cannot be written.
+pub fn write_batches(
+    folder: &Path,
+    messages: impl IntoIterator<Item = Generated>,
+    size: usize,
+) -> anyhow::Result<usize> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let messages: Vec<_> = messages.into_iter().filter(|message| message.feed != Feed::Fhir).collect();
+    let mut written = 0;
+    for batch in messages.chunks(size.max(1)) {
+        written += 1;
+        let path = folder.join(format!("batch-{written:04}.hl7"));
+        std::fs::write(&path, crate::generate::batch(batch, &format!("BATCH{written:04}")))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(written)
+}
+
+/// Reads every `*.hl7` and `*.txt` file (in any case) and every FHIR `*.json` file below a folder, or one file, in the
+/// order of their paths.
 ///
 /// Line ends become CR, as on the wire, and framing a file was saved with is taken off. A file with several messages
 /// or a batch stays one message unless `split`, which cuts it at every MSH and drops the batch segments.
@@ -78,11 +105,15 @@ pub fn read(folder: &Path, split: bool) -> anyhow::Result<Vec<Outgoing>> {
     let mut paths = Vec::new();
     collect(folder, &mut paths)?;
     paths.sort();
-    anyhow::ensure!(!paths.is_empty(), "no *.hl7 or *.txt file in {}", folder.display());
+    anyhow::ensure!(!paths.is_empty(), "no *.hl7, *.txt or *.json file in {}", folder.display());
     let mut messages = Vec::new();
     for path in paths {
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+        if has_extension(&path, "json") {
+            messages.push(Outgoing::new(bytes).from_file(name));
+            continue;
+        }
         let bytes = on_the_wire(&bytes);
         let parts = if split { split_messages(&bytes) } else { vec![bytes] };
         messages.extend(parts.into_iter().map(|part| Outgoing::new(part).from_file(name.clone())));
@@ -97,13 +128,17 @@ fn collect(path: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     }
     for entry in std::fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
         let entry = entry?.path();
-        let wanted =
-            entry.extension().is_some_and(|e| e.eq_ignore_ascii_case("hl7") || e.eq_ignore_ascii_case("txt"));
+        let is_json = has_extension(&entry, "json") && entry.file_name().is_none_or(|name| name != MANIFEST);
+        let wanted = is_json || has_extension(&entry, "hl7") || has_extension(&entry, "txt");
         if entry.is_dir() || wanted {
             collect(&entry, into)?;
         }
     }
     Ok(())
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
 }
 
 /// CR LF and LF become CR; a saved frame loses its framing, because frames do not nest.
@@ -149,7 +184,8 @@ mod tests {
     #[test]
     fn what_was_generated_is_read_back_byte_for_byte() {
         let folder = tempfile::tempdir().unwrap();
-        let messages: Vec<_> = Generator::new(GenerateConfig::new(5, 60)).collect();
+        let config = GenerateConfig { fhir_share: 0.2, ..GenerateConfig::new(5, 60) };
+        let messages: Vec<_> = Generator::new(config).collect();
         let manifest = write(folder.path(), messages.clone()).unwrap();
         let read = read(folder.path(), false).unwrap();
         assert_eq!(read.len(), 60);

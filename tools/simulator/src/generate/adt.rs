@@ -152,11 +152,7 @@ impl Event {
                 stay.state = StayState::Left;
                 stay.discharged = Some(at);
             }
-            E::CancelAdmit => {
-                stay.state = StayState::Cancelled;
-                return stay.admitted;
-            }
-            E::CancelPreAdmit => {
+            E::CancelAdmit | E::CancelPreAdmit => {
                 stay.state = StayState::Cancelled;
                 return stay.admitted;
             }

@@ -3,15 +3,16 @@
 //! References are by `urn:uuid` within the Bundle and by identifier (`Practitioner?identifier=`) to what is elsewhere, as
 //! common exporters write them. All ids come from the seed.
 
+mod laboratory;
+mod money;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use time::{Date, Duration, PrimitiveDateTime};
 
-use super::billing::SERVICES;
-use super::catalogue::PANELS;
 use super::hospital::{Numbers, Patient};
-use super::{lab, names};
+use super::names;
 use crate::rng::Rng;
 
 /// The record numbers' authority: the one that HL7 v2 messages write as `GENHOSP&2.16.840.1.113883.19.4.6&ISO`.
@@ -66,7 +67,7 @@ impl Writer<'_> {
         let subject = self.patient(patient);
         let condition = self.uuid();
         let encounter = self.encounter(&subject, &condition, doctor, (seen, at), numbers);
-        self.condition(condition, &subject, &encounter, seen);
+        self.condition(&condition, &subject, &encounter, seen);
         let coverage = self.coverage(patient, &subject);
         if self.rng.chance(0.3) {
             self.service_request(&subject, &encounter, doctor, seen, numbers);
@@ -116,7 +117,7 @@ impl Writer<'_> {
         });
         let full_url = self.uuid();
         let condition = format!("identifier={RECORDS}|{}", patient.mrn);
-        self.add("Patient", &full_url, resource, Some(&condition));
+        self.add("Patient", &full_url, &resource, Some(&condition));
         json!({ "reference": full_url })
     }
 
@@ -144,11 +145,11 @@ impl Writer<'_> {
             "location": [{ "location": { "display": "General Hospital Clinic" } }],
         });
         let full_url = self.uuid();
-        self.add("Encounter", &full_url, resource, None);
+        self.add("Encounter", &full_url, &resource, None);
         json!({ "reference": full_url })
     }
 
-    fn condition(&mut self, full_url: String, subject: &Value, encounter: &Value, at: PrimitiveDateTime) {
+    fn condition(&mut self, full_url: &str, subject: &Value, encounter: &Value, at: PrimitiveDateTime) {
         const CODES: [(&str, &str); 3] =
             [("I10", "Essential hypertension"), ("E11.9", "Type 2 diabetes"), ("J18.9", "Pneumonia")];
         let (code, display) = CODES[self.rng.below(3) as usize];
@@ -162,207 +163,7 @@ impl Writer<'_> {
             "encounter": encounter,
             "recordedDate": instant(at),
         });
-        self.add("Condition", &full_url, resource, None);
-    }
-
-    fn coverage(&mut self, patient: &Patient, subject: &Value) -> Option<Value> {
-        let cover = patient.insurance.as_ref()?;
-        let (id, plan, _) = names::PAYER[cover.payer];
-        let resource = json!({
-            "resourceType": "Coverage",
-            "status": "active",
-            "subscriber": subject,
-            "subscriberId": self.known(&cover.policy),
-            "beneficiary": subject,
-            "relationship": {
-                "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/subscriber-relationship", "code": "self" }],
-            },
-            "payor": [{ "identifier": { "system": "urn:oid:2.16.840.1.113883.6.300", "value": id }, "display": plan }],
-            "class": [{
-                "type": {
-                    "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/coverage-class", "code": "group" }],
-                },
-                "value": self.known(&cover.group),
-            }],
-            "order": 1,
-        });
-        let full_url = self.uuid();
-        self.add("Coverage", &full_url, resource, None);
-        Some(json!({ "reference": full_url }))
-    }
-
-    fn service_request(
-        &mut self,
-        subject: &Value,
-        encounter: &Value,
-        doctor: usize,
-        at: PrimitiveDateTime,
-        numbers: &mut Numbers,
-    ) {
-        let panel = &PANELS[self.rng.below(PANELS.len() as u64) as usize];
-        let number = numbers.issue("OP", 8, self.rng);
-        let resource = json!({
-            "resourceType": "ServiceRequest",
-            "identifier": [{
-                "type": { "coding": [{ "system": V2, "code": "PLAC" }] },
-                "system": "urn:oid:2.16.840.1.113883.19.4.10",
-                "value": self.known(&number),
-            }],
-            "status": "active",
-            "intent": "order",
-            "priority": "routine",
-            "code": loinc(panel.loinc, panel.name),
-            "subject": subject,
-            "encounter": encounter,
-            "authoredOn": instant(at),
-            "requester": practitioner(doctor),
-        });
-        let full_url = self.uuid();
-        self.add("ServiceRequest", &full_url, resource, None);
-    }
-
-    fn report(
-        &mut self,
-        subject: &Value,
-        encounter: &Value,
-        collected: PrimitiveDateTime,
-        issued: PrimitiveDateTime,
-        numbers: &mut Numbers,
-    ) {
-        let panel = &PANELS[self.rng.below(PANELS.len() as u64) as usize];
-        let mut results = Vec::new();
-        for analyte in panel.analytes {
-            let value = lab::value(analyte, self.rng);
-            let resource = json!({
-                "resourceType": "Observation",
-                "status": "final",
-                "category": laboratory(),
-                "code": loinc(analyte.loinc, analyte.name),
-                "subject": subject,
-                "encounter": encounter,
-                "effectiveDateTime": instant(collected),
-                "issued": instant(issued),
-                "valueQuantity": {
-                    "value": decimal(value, analyte.decimals),
-                    "unit": analyte.unit,
-                    "system": "http://unitsofmeasure.org",
-                    "code": analyte.unit,
-                },
-                "interpretation": [{
-                    "coding": [{
-                        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation",
-                        "code": lab::flag(analyte, value),
-                    }],
-                }],
-                "referenceRange": [{
-                    "low": { "value": decimal(analyte.low, analyte.decimals), "unit": analyte.unit },
-                    "high": { "value": decimal(analyte.high, analyte.decimals), "unit": analyte.unit },
-                }],
-            });
-            let full_url = self.uuid();
-            self.add("Observation", &full_url, resource, None);
-            results.push(json!({ "reference": full_url }));
-        }
-        let filler = numbers.issue("LR", 8, self.rng);
-        let resource = json!({
-            "resourceType": "DiagnosticReport",
-            "identifier": [{
-                "type": { "coding": [{ "system": V2, "code": "FILL" }] },
-                "system": "urn:oid:2.16.840.1.113883.19.4.9",
-                "value": self.known(&filler),
-            }],
-            "status": "final",
-            "category": [{ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "CH" }] }],
-            "code": loinc(panel.loinc, panel.name),
-            "subject": subject,
-            "encounter": encounter,
-            "effectiveDateTime": instant(collected),
-            "issued": instant(issued),
-            "result": results,
-        });
-        let full_url = self.uuid();
-        self.add("DiagnosticReport", &full_url, resource, None);
-    }
-
-    fn claim(
-        &mut self,
-        subject: &Value,
-        encounter: &Value,
-        coverage: &Value,
-        doctor: usize,
-        at: PrimitiveDateTime,
-        numbers: &mut Numbers,
-    ) {
-        let number = numbers.issue("CLM", 8, self.rng);
-        let first = self.rng.below(SERVICES.len() as u64) as usize;
-        let services = [SERVICES[first], SERVICES[(first + 1) % SERVICES.len()]];
-        let services = &services[..self.rng.between(1, 2) as usize];
-        let total: u64 = services.iter().map(|(_, _, cents, _)| cents).sum();
-        let items: Vec<_> = (1..)
-            .zip(services)
-            .map(|(sequence, (code, name, cents, _))| {
-                json!({
-                    "sequence": sequence,
-                    "diagnosisSequence": [1],
-                    "productOrService": { "coding": [{ "system": CPT, "code": code, "display": name }] },
-                    "servicedDate": day(at.date()),
-                    "quantity": { "value": 1 },
-                    "unitPrice": usd(*cents),
-                    "net": usd(*cents),
-                    "encounter": [encounter],
-                })
-            })
-            .collect();
-        let resource = json!({
-            "resourceType": "Claim",
-            "identifier": [{ "system": "urn:oid:2.16.840.1.113883.19.4.11", "value": self.known(&number) }],
-            "status": "active",
-            "type": {
-                "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/claim-type", "code": "professional" }],
-            },
-            "use": "claim",
-            "patient": subject,
-            "created": instant(at),
-            "provider": practitioner(doctor),
-            "priority": {
-                "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/processpriority", "code": "normal" }],
-            },
-            "diagnosis": [{
-                "sequence": 1,
-                "diagnosisCodeableConcept": { "coding": [{ "system": ICD10, "code": "I10" }] },
-            }],
-            "insurance": [{ "sequence": 1, "focal": true, "coverage": coverage }],
-            "item": items,
-            "total": usd(total),
-        });
-        let full_url = self.uuid();
-        self.add("Claim", &full_url, resource, None);
-    }
-
-    fn charge_item(
-        &mut self,
-        subject: &Value,
-        encounter: &Value,
-        doctor: usize,
-        at: PrimitiveDateTime,
-        numbers: &mut Numbers,
-    ) {
-        let (code, name, cents, _) = SERVICES[self.rng.below(SERVICES.len() as u64) as usize];
-        let number = numbers.issue("TX", 8, self.rng);
-        let resource = json!({
-            "resourceType": "ChargeItem",
-            "identifier": [{ "system": "urn:oid:2.16.840.1.113883.19.4.12", "value": self.known(&number) }],
-            "status": "billable",
-            "code": { "coding": [{ "system": CPT, "code": code, "display": name }] },
-            "subject": subject,
-            "context": encounter,
-            "occurrenceDateTime": instant(at),
-            "performer": [{ "actor": practitioner(doctor) }],
-            "quantity": { "value": 1 },
-            "priceOverride": usd(cents),
-        });
-        let full_url = self.uuid();
-        self.add("ChargeItem", &full_url, resource, None);
+        self.add("Condition", full_url, &resource, None);
     }
 
     fn appointment(&mut self, subject: &Value, doctor: usize, at: PrimitiveDateTime, numbers: &mut Numbers) {
@@ -381,7 +182,7 @@ impl Writer<'_> {
             "participant": participants,
         });
         let full_url = self.uuid();
-        self.add("Appointment", &full_url, resource, None);
+        self.add("Appointment", &full_url, &resource, None);
     }
 
     /// Notes an identifying value.
@@ -392,7 +193,7 @@ impl Writer<'_> {
         value.to_owned()
     }
 
-    fn add(&mut self, kind: &'static str, full_url: &str, resource: Value, if_none_exist: Option<&str>) {
+    fn add(&mut self, kind: &'static str, full_url: &str, resource: &Value, if_none_exist: Option<&str>) {
         *self.resources.entry(kind).or_default() += 1;
         let mut request = json!({ "method": "POST", "url": kind });
         if let Some(condition) = if_none_exist {
@@ -418,18 +219,6 @@ impl Writer<'_> {
 fn practitioner(doctor: usize) -> Value {
     let (npi, family, given) = names::DOCTOR[doctor];
     json!({ "reference": format!("Practitioner?identifier={NPI}|{npi}"), "display": format!("Dr. {given} {family}") })
-}
-
-fn laboratory() -> Value {
-    json!([{ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory" }] }])
-}
-
-fn loinc(code: &str, name: &str) -> Value {
-    json!({ "coding": [{ "system": "http://loinc.org", "code": code, "display": name }], "text": name })
-}
-
-fn usd(cents: u64) -> Value {
-    json!({ "value": decimal(cents as f64 / 100.0, 2), "currency": "USD" })
 }
 
 /// The number with this many decimals. A JSON number of serde_json has no trailing zeros, which is what most systems

@@ -182,11 +182,12 @@ fn stays_are_coherent() {
         let trigger = message.message_type[4..].to_owned();
         let before = stays.get(&visit).copied();
         let after = match (trigger.as_str(), before) {
-            ("A01", None | Some(Stay::Planned)) | ("A04", None) | ("A13", Some(Stay::Left)) => Stay::Present,
-            ("A02" | "A06" | "A07" | "A08" | "A12" | "A45", Some(Stay::Present)) => Stay::Present,
+            ("A01", None | Some(Stay::Planned))
+            | ("A04", None)
+            | ("A13", Some(Stay::Left))
+            | ("A02" | "A06" | "A07" | "A08" | "A12" | "A45", Some(Stay::Present)) => Stay::Present,
             ("A03", Some(Stay::Present)) => Stay::Left,
-            ("A05", None) => Stay::Planned,
-            ("A08", Some(Stay::Planned)) => Stay::Planned,
+            ("A05", None) | ("A08", Some(Stay::Planned)) => Stay::Planned,
             ("A11", Some(Stay::Present)) | ("A38", Some(Stay::Planned)) => Stay::Cancelled,
             ("A28" | "A31" | "A40", _) if visit.is_empty() => {
                 seen.insert(trigger);

@@ -5,7 +5,7 @@ use super::{Content, HttpConfig, SendConfig};
 
 /// A client for one address.
 pub(super) struct Client {
-    client: reqwest::Client,
+    http: reqwest::Client,
     url: String,
     content: Content,
     token: Option<String>,
@@ -21,12 +21,12 @@ impl Client {
             .build()
             .map_err(|_| "no-client")?;
         let url = format!("http://{}{}", config.target, http.path);
-        Ok(Self { client, url, content: http.content, token: http.token.clone() })
+        Ok(Self { http: client, url, content: http.content, token: http.token.clone() })
     }
 
     pub(super) async fn post(&self, body: &[u8], control_id: &str) -> Answer {
         let mut request = self
-            .client
+            .http
             .post(&self.url)
             .header(reqwest::header::CONTENT_TYPE, self.content.media_type())
             .body(body.to_vec());
