@@ -1,6 +1,6 @@
 //! A message as canonical events: a pure function of its bytes and its feed.
 //!
-//! [`v2`] maps HL7 v2 messages. What the listener accepted can be mapped: the errors of content are found before the write.
+//! [`v2`] maps HL7 v2 messages, [`fhir`] FHIR R4 bodies. What the listener accepted can be mapped: the errors of content are found before the write.
 
 pub mod fhir;
 pub mod v2;
@@ -8,6 +8,7 @@ pub mod v2;
 use waybill_contracts::{
     EventId, PatientKey, ReasonCode, Record,
     billing::ChargeEvent,
+    body::FHIR_JSON,
     clinical::{AppointmentEvent, EncounterEvent, PatientEvent},
     inbound::InboundMessage,
     lab::{LabOrder, LabResult},
@@ -85,6 +86,9 @@ pub struct Unmappable {
 /// # Errors
 /// When the content does not allow it any more.
 pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped, Unmappable> {
+    if inbound.body.content_type == FHIR_JSON {
+        return fhir::map(inbound, bytes, feed);
+    }
     v2::map(inbound, bytes, feed).map_err(|refusal| Unmappable {
         reason: refusal.reason,
         detail: format!("{} at {}", refusal.text, refusal.location),

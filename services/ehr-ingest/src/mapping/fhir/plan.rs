@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use waybill_contracts::{ReasonCode, reason};
 use waybill_fhir::{
-    Bundle, Issue, IssueCode, Kind, Severity,
+    Bundle, Issue, IssueCode, Kind, Severity, Target,
     bundle::text_of,
     is_resource_type,
     reference::is_type,
@@ -167,7 +167,14 @@ fn check_resource<'a>(
         ChargeItem::TYPE => named(read::<ChargeItem<'_>>(raw, at, issues)?.subject, "subject"),
         Claim::TYPE => named(read::<Claim<'_>>(raw, at, issues)?.patient, "patient"),
         Patient::TYPE => read::<Patient<'_>>(raw, at, issues).and(None),
-        Appointment::TYPE => read::<Appointment<'_>>(raw, at, issues).and(None),
+        // Its patient is one of the participants, if there is one.
+        Appointment::TYPE => read::<Appointment<'_>>(raw, at, issues)?
+            .participant
+            .0
+            .into_iter()
+            .filter_map(|participant| participant.actor)
+            .find(is_patient)
+            .map(|actor| (actor, "participant")),
         Observation::TYPE => read::<Observation<'_>>(raw, at, issues).and(None),
         Account::TYPE => read::<Account<'_>>(raw, at, issues).and(None),
         Condition::TYPE => read::<Condition<'_>>(raw, at, issues).and(None),
@@ -183,6 +190,12 @@ fn check_resource<'a>(
         Specimen::TYPE => read::<Specimen<'_>>(raw, at, issues).and(None),
         _ => None,
     }
+}
+
+/// A reference that says that it means a patient.
+fn is_patient(reference: &Reference<'_>) -> bool {
+    let literal = reference.reference.as_deref().map(Target::of);
+    literal.and_then(|target| target.resource_type()).or(reference.r#type.as_deref()) == Some(Patient::TYPE)
 }
 
 /// `entry.request` of a transaction or batch (bdl-3, and R4 §3.1.0.11).
