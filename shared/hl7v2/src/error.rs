@@ -47,7 +47,7 @@ pub enum ParseErrorReason {
     /// MSH-2 has fewer than two or more than five characters.
     #[error("MSH-2 must have two to five characters")]
     EncodingCharacterCount,
-    /// Longer than 4 GiB, the reach of the index.
-    #[error("the message is longer than 4 GiB")]
+    /// Longer than 2 GiB, the reach of the index.
+    #[error("the message is longer than 2 GiB")]
     TooLong,
 }

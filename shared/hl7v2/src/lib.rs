@@ -9,6 +9,7 @@
 
 pub mod ack;
 pub mod batch;
+mod block;
 mod builder;
 pub mod charset;
 mod delimiters;
@@ -18,9 +19,11 @@ mod error;
 pub mod escape;
 mod header;
 mod index;
+mod leaves;
 mod message;
 pub mod mllp;
 mod path;
+mod routing;
 mod version;
 mod view;
 
@@ -31,6 +34,7 @@ pub use dtm::{Dtm, Precision};
 pub use error::{ParseError, ParseErrorReason};
 pub use header::{AckCondition, Header};
 pub use index::{Index, Warning, WarningKind};
+pub use leaves::{Leaf, Leaves};
 pub use message::{Message, Segment};
 pub use path::{Path, PathError};
 pub use version::Version;

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
+use std::slice;
 
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
 use crate::error::{ParseError, ParseErrorReason};
 use crate::header::Header;
-use crate::index::{Index, Warning};
+use crate::index::{Index, Mark, Warning};
+use crate::leaves::Leaves;
 use crate::path::{Path, is_segment_name};
 use crate::view::{Field, State};
 
@@ -31,7 +34,7 @@ impl<'a> Message<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let header = checked_header(bytes)?;
         let mut index = Index::default();
-        index.fill(bytes, header.offset(), header.raw().len(), header.delimiters().field);
+        index.fill(bytes, header.offset(), header.raw().len(), header.delimiters());
         Ok(Self { bytes, header, index: Cow::Owned(index) })
     }
 
@@ -41,7 +44,7 @@ impl<'a> Message<'a> {
     /// As [`Message::parse`].
     pub fn parse_in(index: &'a mut Index, bytes: &'a [u8]) -> Result<Self, ParseError> {
         let header = checked_header(bytes)?;
-        index.fill(bytes, header.offset(), header.raw().len(), header.delimiters().field);
+        index.fill(bytes, header.offset(), header.raw().len(), header.delimiters());
         Ok(Self { bytes, header, index: Cow::Borrowed(index) })
     }
 
@@ -151,8 +154,19 @@ impl<'a> Message<'a> {
     fn entry(&self, index: usize) -> Segment<'_> {
         let (entry, separators) = self.index.entry(index);
         let start = entry.start as usize;
-        let line = &self.bytes[start..entry.end as usize];
-        Segment { line, start, separators, index, delimiters: *self.delimiters() }
+        let line = &self.bytes[start..entry.end.offset()];
+        let name = &line[..separators.first().map_or(line.len(), |mark| mark.offset() - start)];
+        let has_delimiters = matches!(name, b"MSH" | b"FHS" | b"BHS");
+        Segment {
+            line,
+            name,
+            has_delimiters,
+            start,
+            end: entry.end,
+            separators,
+            index,
+            delimiters: *self.delimiters(),
+        }
     }
 }
 
@@ -163,7 +177,7 @@ impl fmt::Debug for Message<'_> {
 }
 
 fn checked_header(bytes: &[u8]) -> Result<Header<'_>, ParseError> {
-    if u32::try_from(bytes.len()).is_err() {
+    if bytes.len() > Mark::LIMIT {
         return Err(ParseError::new(ParseErrorReason::TooLong, 0));
     }
     Header::parse(bytes)
@@ -173,18 +187,23 @@ fn checked_header(bytes: &[u8]) -> Result<Header<'_>, ParseError> {
 #[derive(Clone, Copy)]
 pub struct Segment<'m> {
     line: &'m [u8],
+    name: &'m [u8],
+    /// MSH, FHS and BHS: the segments whose first field is the separator itself.
+    has_delimiters: bool,
     /// Offset in the message.
     start: usize,
-    /// Offsets of the field separators in the message.
-    separators: &'m [u32],
+    /// End in the message.
+    end: Mark,
+    /// The field separators in the message.
+    separators: &'m [Mark],
     index: usize,
-    delimiters: Delimiters,
+    pub(crate) delimiters: Delimiters,
 }
 
 impl<'m> Segment<'m> {
     /// Everything before the first field separator: three bytes, unless malformed.
     pub fn name(&self) -> &'m [u8] {
-        &self.line[..self.separators.first().map_or(self.line.len(), |at| *at as usize - self.start)]
+        self.name
     }
 
     /// Position among the message's segments, from 0.
@@ -215,14 +234,8 @@ impl<'m> Segment<'m> {
     /// Field `number`, from 1; absent when there is none. In MSH, FHS and BHS field 1 is the separator itself and field
     /// 2 the encoding characters.
     pub fn field(&self, number: usize) -> Field<'m> {
-        let shift = usize::from(self.has_delimiters());
-        let literal = shift == 1 && matches!(number, 1 | 2);
-        let raw = match number {
-            0 => &[],
-            1 if shift == 1 => self.line.get(3..4).unwrap_or_default(),
-            _ => self.between(number - 1 - shift),
-        };
-        Field::new(raw, self.delimiters, literal)
+        let (range, divided) = self.place(number);
+        Field::new(&self.line[range], self.delimiters, !divided)
     }
 
     /// All fields from 1 to [`Segment::field_count`].
@@ -231,25 +244,46 @@ impl<'m> Segment<'m> {
         (1..=segment.field_count()).map(move |number| segment.field(number))
     }
 
+    /// Everything that was sent in this segment down to the last level, in order; what is absent is left out. One pass,
+    /// several times as fast as going down level by level.
+    pub fn leaves(&self) -> Leaves<'m> {
+        Leaves::of(*self)
+    }
+
     /// Range of the segment in the message, without terminator.
-    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+    pub(crate) fn range(&self) -> Range<usize> {
         self.start..self.start + self.line.len()
     }
 
     /// MSH, FHS and BHS: the segments whose first field is the separator itself.
     pub(crate) fn has_delimiters(&self) -> bool {
-        matches!(self.name(), b"MSH" | b"FHS" | b"BHS")
+        self.has_delimiters
     }
 
     fn is_named(&self, name: &[u8]) -> bool {
-        self.line.starts_with(name) && self.name().len() == name.len()
+        self.name == name
     }
 
-    /// The bytes behind separator `at`, from 0.
-    fn between(&self, at: usize) -> &'m [u8] {
-        let Some(separator) = self.separators.get(at) else { return &[] };
-        let end = self.separators.get(at + 1).map_or(self.line.len(), |end| *end as usize - self.start);
-        &self.line[*separator as usize - self.start + 1..end]
+    /// Range of field `number` in the segment, and whether it has delimiters or escape characters in it.
+    #[inline]
+    pub(crate) fn place(&self, number: usize) -> (Range<usize>, bool) {
+        let shift = usize::from(self.has_delimiters());
+        if number == 0 {
+            return (0..0, false);
+        }
+        if shift == 1 && number == 1 {
+            return (3..self.line.len().min(4), false);
+        }
+        let at = number - 1 - shift;
+        let Some(separator) = self.separators.get(at) else { return (0..0, false) };
+        let end = self.separators.get(at + 1).unwrap_or(&self.end);
+        let literal = shift == 1 && number == 2;
+        (separator.offset() - self.start + 1..end.offset() - self.start, end.is_divided() && !literal)
+    }
+
+    /// Where the name and then the fields end.
+    pub(crate) fn ends(&self) -> Ends<'m> {
+        Ends { marks: self.separators.iter(), last: Some(self.end), start: self.start }
     }
 
     fn encode(&self, bytes: &mut Vec<u8>) {
@@ -258,6 +292,25 @@ impl<'m> Segment<'m> {
             bytes.push(self.delimiters.field);
             bytes.extend_from_slice(field.raw());
         }
+    }
+}
+
+/// See [`Segment::ends`].
+#[derive(Debug, Clone)]
+pub(crate) struct Ends<'m> {
+    marks: slice::Iter<'m, Mark>,
+    last: Option<Mark>,
+    start: usize,
+}
+
+impl Iterator for Ends<'_> {
+    /// Offset in the segment, and whether there are delimiters or escape characters before it.
+    type Item = (usize, bool);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let mark = self.marks.next().copied().or_else(|| self.last.take())?;
+        Some((mark.offset() - self.start, mark.is_divided()))
     }
 }
 

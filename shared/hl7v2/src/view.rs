@@ -54,7 +54,7 @@ macro_rules! view {
         pub struct $name<'a> {
             raw: &'a [u8],
             delimiters: Delimiters,
-            /// MSH-1 and MSH-2: neither split nor unescaped.
+            /// Neither split nor unescaped: MSH-1, MSH-2, and what has nothing to be split at.
             literal: bool,
         }
 
@@ -211,14 +211,25 @@ struct Parts<'a> {
 impl<'a> Iterator for Parts<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.rest.take()?;
-        let Some(end) = self.separator.and_then(|separator| memchr::memchr(separator, rest)) else {
+        let Some(end) = self.separator.and_then(|separator| find(separator, rest)) else {
             return Some(rest);
         };
         self.rest = Some(&rest[end + 1..]);
         Some(&rest[..end])
     }
+}
+
+/// Most parts are empty or a few bytes long: there a loop is faster than a search that has to be set up.
+#[inline]
+fn find(separator: u8, bytes: &[u8]) -> Option<usize> {
+    const SHORT: usize = 16;
+    let (near, far) = bytes.split_at(bytes.len().min(SHORT));
+    near.iter()
+        .position(|byte| *byte == separator)
+        .or_else(|| if far.is_empty() { None } else { memchr::memchr(separator, far).map(|at| SHORT + at) })
 }
 
 #[cfg(test)]
