@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::{map::MapArgs, send::SendArgs};
+
 /// Waybill's tool for operators.
 #[derive(Debug, Parser)]
 #[command(
@@ -33,6 +35,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SchemasCommand,
     },
+    /// Bearer tokens of HTTP feeds
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// What becomes of messages in files: their events, and what is mapped of each field
+    Map(MapArgs),
+    /// Send messages from files by MLLP or HTTP
+    Send(SendArgs),
     /// Where a message is: its waybill, line by line
     #[command(
         after_help = "Exit codes: 0 delivered, resolved or without a destination, 3 open, 4 exception, overdue or \
@@ -52,6 +63,19 @@ pub(crate) enum TopicsCommand {
     Check(TopicArgs),
     /// Print what the catalogue demands, without asking a cluster
     List(ListArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token: prints it once, with the hash that belongs into the feed's configuration
+    New(TokenArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Whose it is
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Subcommand)]

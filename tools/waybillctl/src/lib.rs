@@ -1,8 +1,10 @@
-//! The operator's tool: topics and schemas of a deployment, and where a message is.
+//! The operator's and the analyst's tool: topics and schemas of a deployment, what becomes of a message, and where it is.
 //!
 //! - `topics apply | check | list`: makes a cluster match `schemas/topics.yaml`, or says where it does not.
 //! - `schemas check`: every schema against every version in git, without a registry. `schemas register`: the deployment's
 //!   step before the services that write them.
+//! - `token new <name>`: a bearer token and its hash, for HTTP feeds.
+//! - `map`: what becomes of messages in files by a feed profile, and of each of their fields. `send`: sends them.
 //! - `where <id>`: the waybill of a message. `balance`: the balance sheet.
 //!
 //! Results go to standard output, what went wrong to standard error as one line. Exit codes: [`Exit`].
@@ -11,10 +13,14 @@ mod ask;
 mod balance;
 mod cli;
 mod failure;
+mod files;
+mod map;
 mod register;
 mod schemas;
+mod send;
 mod settings;
 mod table;
+mod token;
 mod topics;
 mod waybill;
 
@@ -25,7 +31,7 @@ use clap::Parser as _;
 pub use cli::Cli;
 pub use failure::{Exit, Failure};
 
-use cli::{Command, SchemasCommand, TopicsCommand};
+use cli::{Command, SchemasCommand, TokenCommand, TopicsCommand};
 
 /// Runs the tool; `arguments` begin with its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -62,6 +68,9 @@ async fn command(command: Command, out: &mut impl Write) -> Result<Exit, Failure
         Command::Schemas { command: SchemasCommand::Register(arguments) } => {
             register::run(&arguments, out).await
         }
+        Command::Token { command: TokenCommand::New(arguments) } => token::new(&arguments, out),
+        Command::Map(arguments) => map::run(&arguments, out),
+        Command::Send(arguments) => send::run(&arguments, out).await,
         Command::Where(arguments) => waybill::run(&arguments, out).await,
         Command::Balance(arguments) => balance::run(&arguments, out).await,
     }

@@ -1,0 +1,172 @@
+//! Which elements of a FHIR resource are mapped: each kind is taken out of it, and it is mapped again.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{
+    coverage::{Coverage, Fate, Place},
+    judge::{Judge, Outcome},
+    rules,
+};
+use crate::files::Subject;
+
+/// Bytes that are mapped again at most, about half a minute's work; beyond it whole resource types are tried.
+const MOST_BYTES: usize = 512 << 20;
+
+/// What became of the elements of a resource.
+pub(super) fn coverage(judge: &Judge<'_>, subject: &Subject) -> Coverage {
+    let content = subject.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&subject.bytes);
+    let Ok(resource) = serde_json::from_slice::<Value>(content) else { return Coverage::default() };
+    // Through the same writer as every trial: a number may lose digits in it.
+    let judged = |resource: &Value| judge.fhir(resource.to_string().as_bytes()).meaning();
+    let baseline = judged(&resource);
+    let mut kinds = BTreeMap::new();
+    visit(&resource, "", &mut |path| *kinds.entry(path.to_owned()).or_insert(0) += 1);
+    let mut coverage = Coverage::default();
+    if kinds.len().saturating_mul(content.len()) > MOST_BYTES {
+        by_type(&mut coverage, &resource, &baseline, judged);
+        return coverage;
+    }
+    for (path, times) in kinds {
+        let mut without = resource.clone();
+        remove(&mut without, "", &path);
+        let fate = if judged(&without) != baseline {
+            Fate::Mapped
+        } else {
+            rules::fhir(&path).map_or(Fate::Unmapped, |reason| Fate::Dropped(reason.to_owned()))
+        };
+        coverage.count(Place::Fhir(path), fate, times);
+        coverage.values += times;
+        coverage.tried += times;
+    }
+    coverage
+}
+
+/// The coarse answer for large bundles: without all resources of a type.
+fn by_type(coverage: &mut Coverage, bundle: &Value, baseline: &Outcome, judged: impl Fn(&Value) -> Outcome) {
+    let kind = |entry: &Value| entry["resource"]["resourceType"].as_str().map(str::to_owned);
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for name in bundle["entry"].as_array().into_iter().flatten().filter_map(kind) {
+        *kinds.entry(name).or_default() += 1;
+    }
+    visit(bundle, "", &mut |_| coverage.values += 1);
+    for (name, times) in kinds {
+        let mut without = bundle.clone();
+        if let Some(entries) = without["entry"].as_array_mut() {
+            entries.retain(|entry| kind(entry).as_deref() != Some(name.as_str()));
+        }
+        let fate = if judged(&without) == *baseline { Fate::Unmapped } else { Fate::Mapped };
+        coverage.count(Place::Fhir(name), fate, times);
+        coverage.tried += times;
+    }
+}
+
+/// Where the path goes on below a member.
+fn below(path: &str, name: &str, value: &Value) -> String {
+    if let Some(kind) = value.get("resourceType").and_then(Value::as_str) {
+        return kind.to_owned();
+    }
+    match value.get("url").and_then(Value::as_str) {
+        // An extension is a kind of element of its own.
+        Some(url) if matches!(name, "extension" | "modifierExtension") => {
+            format!("{path}.{name}({})", url.rsplit('/').next().unwrap_or(url))
+        }
+        _ => format!("{path}.{name}"),
+    }
+}
+
+/// Not an element: what a resource or an extension is.
+fn is_name(path: &str, name: &str) -> bool {
+    name == "resourceType" || name == "url" && path.ends_with(')')
+}
+
+/// Visits the path of each value: from the innermost resource on, without positions in lists.
+fn visit(value: &Value, path: &str, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::Object(members) => {
+            let path = root(members, path);
+            for (name, value) in members.iter().filter(|(name, _)| !is_name(&path, name)) {
+                let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                for item in items {
+                    visit(item, &below(&path, name, item), found);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| visit(item, path, found)),
+        Value::Null => {}
+        _ => found(path),
+    }
+}
+
+fn root(members: &Map<String, Value>, path: &str) -> String {
+    let kind = members.get("resourceType").and_then(Value::as_str);
+    kind.map_or_else(|| path.to_owned(), str::to_owned)
+}
+
+/// Takes the values at `target` out, and what is empty without them: FHIR has no empty elements.
+fn remove(value: &mut Value, path: &str, target: &str) {
+    let Value::Object(members) = value else { return };
+    let path = root(members, path);
+    let mut emptied = Vec::new();
+    for (name, value) in members.iter_mut().filter(|(name, _)| !is_name(&path, name)) {
+        match value {
+            Value::Array(items) => {
+                items.retain_mut(|item| keep(item, &below(&path, name, item), target));
+                if items.is_empty() {
+                    emptied.push(name.clone());
+                }
+            }
+            value => {
+                if !keep(value, &below(&path, name, value), target) {
+                    emptied.push(name.clone());
+                }
+            }
+        }
+    }
+    for name in emptied {
+        members.remove(&name);
+    }
+}
+
+/// Whether anything is left of an item.
+fn keep(item: &mut Value, path: &str, target: &str) -> bool {
+    match item {
+        Value::Object(_) => {
+            let was_empty = item.as_object().is_some_and(Map::is_empty);
+            remove(item, path, target);
+            let names_only = |members: &Map<String, Value>| {
+                members.keys().all(|name| name == "url" && path.ends_with(')'))
+            };
+            was_empty || !item.as_object().is_some_and(names_only)
+        }
+        Value::Array(_) | Value::Null => true,
+        _ => path != target,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_begin_at_the_resource_and_values_are_taken_out_whole() {
+        let bundle: Value = serde_json::from_str(
+            r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient",
+                "name":[{"given":["A","B"]},{"family":"C"}],
+                "extension":[{"url":"http://x/race","valueString":"r"}]}}]}"#,
+        )
+        .unwrap();
+        let mut paths = Vec::new();
+        visit(&bundle, "", &mut |path| paths.push(path.to_owned()));
+        assert_eq!(
+            paths,
+            ["Patient.name.given", "Patient.name.given", "Patient.name.family", "Patient.extension(race).valueString"]
+        );
+        let mut without = bundle.clone();
+        remove(&mut without, "", "Patient.name.given");
+        assert_eq!(without["entry"][0]["resource"]["name"], serde_json::json!([{"family": "C"}]));
+        remove(&mut without, "", "Patient.extension(race).valueString");
+        assert_eq!(without["entry"][0]["resource"].get("extension"), None);
+    }
+}

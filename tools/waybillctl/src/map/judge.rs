@@ -1,0 +1,153 @@
+//! The door and the mapping of `ehr-ingest`, for one message.
+
+use ehr_ingest::{
+    accept::{self, Verdict, fhir},
+    feed::Feed,
+    mapping::{self, Payload},
+};
+use serde_json::Value;
+use waybill_contracts::{Timestamp, inbound::{InboundMessage, InboundRejected}};
+use waybill_hl7v2::Index;
+
+use crate::files::{Kind, Subject};
+
+/// What becomes of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Outcome {
+    Events(Vec<Event>),
+    /// Accepted and stored; why nothing comes of it.
+    NoDestination(String),
+    Refused(Refusal),
+}
+
+/// An event as the topic has it, without what belongs to the moment of its reception.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Event {
+    pub(super) topic: &'static str,
+    pub(super) key: String,
+    pub(super) payload: Value,
+}
+
+/// Why a message would be refused, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// AE, AR …; HTTP status for FHIR.
+    pub(super) answer: String,
+    pub(super) reason: String,
+    /// ERR-3 and ERR-2, or the expression of an OperationOutcome.
+    pub(super) code: Option<i32>,
+    pub(super) location: Option<String>,
+}
+
+/// A feed's door and mapping.
+pub(super) struct Judge<'f> {
+    feed: &'f Feed,
+    at: Timestamp,
+}
+
+impl<'f> Judge<'f> {
+    pub(super) fn new(feed: &'f Feed) -> Self {
+        Self { feed, at: Timestamp::from_millis(0) }
+    }
+
+    pub(super) fn judge(&self, subject: &Subject) -> Outcome {
+        match subject.kind {
+            Kind::Hl7 => self.hl7(&subject.bytes),
+            Kind::Fhir => self.fhir(&subject.bytes),
+        }
+    }
+
+    pub(super) fn hl7(&self, bytes: &[u8]) -> Outcome {
+        match accept::accept(self.feed, bytes, self.at, &mut Index::new()) {
+            Verdict::Store { message, .. } => self.map(&message, bytes),
+            Verdict::Refuse { rejected, .. } => Outcome::Refused(refusal(&rejected)),
+            // A value that begins another message: it was split before this, so it can only be one that was tried.
+            Verdict::Several => Outcome::NoDestination("several messages".to_owned()),
+        }
+    }
+
+    pub(super) fn fhir(&self, json: &[u8]) -> Outcome {
+        #[derive(serde::Deserialize)]
+        struct Head {
+            #[serde(rename = "resourceType")]
+            kind: String,
+        }
+        let kind = serde_json::from_slice::<Head>(json).map(|head| head.kind).unwrap_or_default();
+        let interaction = match kind.as_str() {
+            "" | "Bundle" => fhir::Interaction::Base,
+            resource_type => fhir::Interaction::Create { resource_type },
+        };
+        let request = fhir::Request { interaction, request_id: None, body: json };
+        match fhir::accept(self.feed, &request, self.at) {
+            fhir::Verdict::Store { message, .. } => self.map(&message, json),
+            fhir::Verdict::Refuse { rejected, response } => {
+                let outcome: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+                let place = outcome["issue"][0]["expression"][0].as_str().map(str::to_owned);
+                let refused = refusal(&rejected);
+                let location = place.or(refused.location);
+                Outcome::Refused(Refusal { answer: response.status.to_string(), location, ..refused })
+            }
+        }
+    }
+
+    fn map(&self, message: &InboundMessage, bytes: &[u8]) -> Outcome {
+        match mapping::map(message, bytes, self.feed) {
+            Ok(mapping::Mapped::Events(events)) => Outcome::Events(events.iter().map(event).collect()),
+            Ok(mapping::Mapped::NoDestination(reason)) => Outcome::NoDestination(reason.to_string()),
+            // Accepted in enhanced mode, where the content is looked at after the answer.
+            Err(error) => Outcome::Refused(Refusal {
+                answer: message.ack_code.clone(),
+                reason: error.reason.to_string(),
+                code: None,
+                location: Some(error.detail),
+            }),
+        }
+    }
+}
+
+fn refusal(rejected: &InboundRejected) -> Refusal {
+    Refusal {
+        answer: rejected.ack_code.clone(),
+        reason: rejected.reason_code.clone(),
+        code: rejected.error_code,
+        location: rejected.error_location.clone(),
+    }
+}
+
+fn event(event: &mapping::Event) -> Event {
+    let payload = match &event.payload {
+        Payload::Patient(patient) => serde_json::to_value(patient),
+        Payload::Encounter(encounter) => serde_json::to_value(encounter),
+        Payload::Appointment(appointment) => serde_json::to_value(appointment),
+        Payload::Order(order) => serde_json::to_value(order),
+        Payload::Result(result) => serde_json::to_value(result),
+        Payload::Charge(charge) => serde_json::to_value(charge),
+    };
+    let mut payload = payload.unwrap_or_default();
+    if let Some(source) = payload.get_mut("source").and_then(Value::as_object_mut) {
+        source.remove("receivedAt");
+    }
+    // The bytes of the file itself.
+    if let Some(original) = payload.get_mut("original").and_then(Value::as_object_mut) {
+        original.remove("data");
+    }
+    let key = event.key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    Event { topic: event.payload.topic(), key, payload }
+}
+
+impl Outcome {
+    /// What must stay the same where a value says nothing: all but what follows from the bytes as such.
+    pub(super) fn meaning(mut self) -> Self {
+        if let Self::Events(events) = &mut self {
+            for payload in events.iter_mut().map(|event| &mut event.payload) {
+                if let Some(source) = payload.get_mut("source").and_then(Value::as_object_mut) {
+                    source.remove("messageId");
+                }
+                if let Some(payload) = payload.as_object_mut() {
+                    payload.remove("original");
+                }
+            }
+        }
+        self
+    }
+}
