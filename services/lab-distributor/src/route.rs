@@ -2,6 +2,7 @@
 
 use waybill_contracts::{
     EventId, Namespace, Timestamp, TopicName,
+    body::HL7_V2,
     delivery::{Manifest, ManifestStage, ManifestTarget},
     lab::{LabDelivery, LabResult},
     reason, topics,
@@ -23,7 +24,13 @@ pub struct Routed {
 
 /// Routes one result. Plain values in, plain values out.
 pub fn route(table: &RoutingTable, result: &LabResult, event_id: EventId, now: Timestamp) -> Routed {
-    let routes = table.routes(result);
+    let mut routes = table.routes(result);
+    let mut nobody = routes.is_empty().then_some(reason::NO_ROUTE);
+    // Every target takes HL7 v2 over MLLP, and a result is delivered as it came.
+    if nobody.is_none() && result.original.content_type != HL7_V2 {
+        routes.clear();
+        nobody = Some(reason::FORMAT_NOT_SPOKEN);
+    }
     let source = &result.source;
     let deliveries = routes
         .iter()
@@ -58,7 +65,7 @@ pub fn route(table: &RoutingTable, result: &LabResult, event_id: EventId, now: T
         events: Vec::new(),
         event_id: Some(event_id),
         consumer: Some(GROUP.to_owned()),
-        reason_code: routes.is_empty().then(|| reason::NO_ROUTE.into()),
+        reason_code: nobody.map(Into::into),
         targets,
         version: table.version.clone(),
         at: now,
@@ -69,4 +76,37 @@ pub fn route(table: &RoutingTable, result: &LabResult, event_id: EventId, now: T
 /// Topic of a target in a namespace.
 pub fn delivery_topic(namespace: &Namespace, target: &str) -> TopicName {
     namespace.topic(&topics::lab_delivery(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use waybill_contracts::{Body, MessageId, Record as _, body::FHIR_JSON};
+
+    use super::*;
+
+    fn routed(content_type: &str, table: &str) -> Manifest {
+        let text = include_str!("../../../schemas/examples/lab.result.v1/critical.json");
+        let mut result: LabResult = serde_json::from_str(text).unwrap();
+        result.original = Body::new(content_type, b"as it came");
+        let id = EventId::derive(MessageId::from_bytes([1; 16]), LabResult::TOPIC, 0);
+        let routed = route(&RoutingTable::parse(table).unwrap(), &result, id, Timestamp::from_millis(0));
+        assert_eq!(routed.deliveries.len(), routed.manifest.targets.len());
+        routed.manifest
+    }
+
+    #[test]
+    fn a_result_goes_only_where_its_format_is_spoken_and_nowhere_without_a_reason() {
+        const TARGET: &str = "[[target]]\nname = \"ehr\"\naddress = \"127.0.0.1:1\"\n";
+        let all = format!("{TARGET}[[rule]]\nname = \"all\"\ntargets = [\"ehr\"]\n");
+        let hl7 = routed(HL7_V2, &all);
+        assert_eq!((hl7.targets.len(), hl7.reason_code), (1, None));
+        let fhir = routed(FHIR_JSON, &all);
+        assert_eq!(
+            (fhir.targets.len(), fhir.reason_code.as_deref()),
+            (0, Some(reason::FORMAT_NOT_SPOKEN.as_str()))
+        );
+        for format in [HL7_V2, FHIR_JSON] {
+            assert_eq!(routed(format, TARGET).reason_code.as_deref(), Some(reason::NO_ROUTE.as_str()));
+        }
+    }
 }

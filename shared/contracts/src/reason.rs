@@ -110,6 +110,8 @@ reasons! {
     TARGET_BUSY = "LAB-0007";
     /// The answer is not an acknowledgement of what was sent (MSA-2).
     ANSWER_MISMATCH = "LAB-0008";
+    /// The result came in a format that none of its targets speaks.
+    FORMAT_NOT_SPOKEN = "LAB-0009";
     /// A record that cannot be decoded.
     UNDECODABLE = "KAF-0001";
     /// The handler failed on this record (class `defect`).
