@@ -1,20 +1,28 @@
 //! What is answered to a message, and what is stored: plain values in, a [`Verdict`] out. No socket, no clock, no Kafka.
 //!
-//! | found | answer | stored |
-//! |---|---|---|
-//! | a message of any type, a batch | AA, once it is stored | `inbound.message` |
-//! | no usable MSH | AR 100 or 101 where MSH-10 can be found, else the connection is closed | `inbound.rejected` |
-//! | UTF-16, UTF-32 | the connection is closed | `inbound.rejected` |
-//! | no MSH-10, no MSH-9 | AE 101 | `inbound.rejected` |
-//! | MSH-9, 11 or 12 that the feed does not take | AR 200 to 203 | `inbound.rejected` |
-//! | what [`v2::plan`] refuses | AE 100 or 101 | `inbound.rejected` |
+//! | found | answer | enhanced | stored |
+//! |---|---|---|---|
+//! | a message of any type | AA, once it is stored | CA | `inbound.message` |
+//! | no usable MSH | AR 100 or 101 where MSH-10 can be found, else the connection is closed | the same | `inbound.rejected` |
+//! | UTF-16, UTF-32 | the connection is closed | the same | `inbound.rejected` |
+//! | no MSH-10, no MSH-9 | AE 101 | CE | `inbound.rejected` |
+//! | MSH-9, 11 or 12 that the feed does not take | AR 200 to 203 | CR | `inbound.rejected` |
+//! | what [`v2::plan`] refuses | AE | CA: it is not asked | `inbound.rejected`, enhanced `inbound.message` |
+//! | larger than the feed or the topic takes | AR 102 | CE | its beginning in `inbound.rejected` |
+//! | cannot be stored now | AR 207 | CE | nothing |
 //!
-//! Always one answer in original mode, whatever MSH-15 and MSH-16 say.
+//! Which mode it is, and whether an answer is owed at all: [`Owed`]. Where none is owed everything is stored all the same,
+//! with an empty `ackCode`; what cannot be stored then closes the connection, because silence would say that it was.
+//! Several messages in a frame: [`Layout`].
 
+mod ack;
+mod batch;
 mod envelope;
 pub mod fhir;
 
-pub use envelope::{Envelope, answer_id};
+pub use ack::{Found, Owed, Reply};
+pub use batch::{Entry, Layout, MAX_MESSAGES, Place, TooMany};
+pub use envelope::{Envelope, answer_id, control};
 
 use waybill_contracts::{
     ReasonCode,
@@ -22,8 +30,10 @@ use waybill_contracts::{
     reason,
 };
 use waybill_hl7v2::{
-    Index, Message, ParseErrorReason, Path,
-    ack::{AckCode, AckError, ErrorCode},
+    AckCondition, Header, Index, Message, ParseErrorReason, Path, WarningKind,
+    ack::{AckError, ErrorCode},
+    batch::{is_batch, is_several},
+    charset::CharsetWarning,
     path,
 };
 
@@ -35,6 +45,7 @@ use crate::{
 
 /// What to do with a message.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once per message and taken apart at once")]
 pub enum Verdict {
     /// Store it; then answer.
     Store {
@@ -43,15 +54,17 @@ pub enum Verdict {
         /// Its key.
         key: [u8; 16],
         /// The answer once it is stored.
-        ack: Vec<u8>,
+        reply: Reply,
     },
     /// Store the refusal; then answer.
     Refuse {
         /// The record for `inbound.rejected`, keyed by message id.
         rejected: InboundRejected,
-        /// The answer; `None`: close the connection, there is nothing to refer to.
-        ack: Option<Vec<u8>>,
+        /// The answer.
+        reply: Reply,
     },
+    /// It is several messages: judge each part of its [`Layout`].
+    Several,
 }
 
 /// Judges a message that came in on `feed`.
@@ -76,35 +89,72 @@ pub fn accept(
 
 /// Judges a message whose envelope was read.
 pub fn judge(feed: &Feed, envelope: &Envelope<'_>, index: &mut Index) -> Verdict {
+    if is_batch(envelope.bytes()) {
+        return Verdict::Several;
+    }
     let header = match envelope.header() {
         Ok(header) => header,
+        Err(_) if is_several(envelope.bytes()) => return Verdict::Several,
         Err(error) => return refuse_unreadable(envelope, error.reason),
     };
-    if envelope.control_id().is_empty() {
-        return refuse(envelope, AckCode::AE, NO_CONTROL_ID);
-    }
-    if envelope.is_batch() {
-        return store(feed, envelope, None);
-    }
-    if header.message_code().is_empty() {
-        return refuse(envelope, AckCode::AE, NO_MESSAGE_TYPE);
-    }
-    if let Some(refusal) = not_acceptable(feed, header) {
-        return refuse(envelope, AckCode::AR, refusal);
+    if let Some((found, refusal)) = header_refusal(feed, header) {
+        // Whatever is wrong with the first of several must not lose the others.
+        let several = is_several(envelope.bytes());
+        return if several { Verdict::Several } else { refuse(envelope, found, refusal) };
     }
     match Message::parse_in(index, envelope.bytes()) {
         Err(error) => refuse_unreadable(envelope, error.reason),
-        Ok(received) => {
-            // The feed's profile says where the sender puts what; what is stored stays as it came.
-            let rewritten = feed.rewrite_v2(&received);
-            let rewritten = rewritten.as_deref().and_then(|bytes| Message::parse(bytes).ok());
-            let message = rewritten.as_ref().unwrap_or(&received);
-            match v2::plan(message) {
-                Err(refusal) => refuse(envelope, AckCode::AE, refusal),
-                Ok(_) => store(feed, envelope, Some((message, &received))),
-            }
+        Ok(message) if looks_like_several(&message) && is_several(envelope.bytes()) => Verdict::Several,
+        Ok(message) if is_response(&message) && header.accept_ack() == AckCondition::Unvalued => {
+            judge_content(feed, &envelope.as_response(), &message)
         }
+        Ok(message) => judge_content(feed, envelope, &message),
     }
+}
+
+/// Without looking at the bytes again: the index knows.
+fn looks_like_several(message: &Message<'_>) -> bool {
+    let last = message.segment_count().checked_sub(1).and_then(|last| message.segment_at(last));
+    last.is_some_and(|last| matches!(last.name(), b"BTS" | b"FTS"))
+        || message.warnings().iter().any(|warning| warning.kind == WarningKind::AdditionalHeader)
+}
+
+/// MSA stands after MSH, where only SFT, UAC and ARV may come between.
+fn is_response(message: &Message<'_>) -> bool {
+    let mut others = message.segments().skip(1).take(8);
+    let second = others.find(|segment| !matches!(segment.name(), b"SFT" | b"UAC" | b"ARV"));
+    second.is_some_and(|segment| segment.name() == b"MSA")
+}
+
+/// What the header is refused for.
+fn header_refusal(feed: &Feed, header: &Header<'_>) -> Option<(Found, Refusal)> {
+    if header.field(10).value().is_none() {
+        return Some((Found::Content, NO_CONTROL_ID));
+    }
+    if header.message_code().is_empty() {
+        return Some((Found::Content, NO_MESSAGE_TYPE));
+    }
+    not_acceptable(feed, header).map(|refusal| (Found::HeaderNotAccepted, refusal))
+}
+
+/// Content is judged as it will be mapped; in enhanced mode that it is stored is enough.
+fn judge_content(feed: &Feed, envelope: &Envelope<'_>, message: &Message<'_>) -> Verdict {
+    let rewritten = feed.rewrite_v2(message);
+    let rewritten = rewritten.as_deref().and_then(|bytes| Message::parse(bytes).ok());
+    let mapped = rewritten.as_ref().unwrap_or(message);
+    if envelope.owed().is_original()
+        && !envelope.owed().is_response()
+        && let Err(refusal) = v2::plan(mapped)
+    {
+        return refuse(envelope, Found::Content, refusal);
+    }
+    let authority = v2::default_authority(feed, mapped.header());
+    let key = mapped
+        .segment("PID")
+        .and_then(|pid| patient_id::patient_key(&pid.field(3), &authority, &feed.keyer))
+        .map_or(*envelope.id().as_bytes(), |key| *key.as_bytes());
+    let reply = envelope.reply(Found::Accepted, &[]);
+    Verdict::Store { message: envelope.inbound(feed, &reply, warnings(feed, message)), key, reply }
 }
 
 const NO_CONTROL_ID: Refusal = Refusal {
@@ -122,7 +172,7 @@ const NO_MESSAGE_TYPE: Refusal = Refusal {
 };
 
 /// The feed's policy: version, processing id, type and event, in the order of the standard's table 0357.
-fn not_acceptable(feed: &Feed, header: &waybill_hl7v2::Header<'_>) -> Option<Refusal> {
+fn not_acceptable(feed: &Feed, header: &Header<'_>) -> Option<Refusal> {
     let policy = &feed.accept;
     let lists =
         |list: &[String], value: &[u8]| list.is_empty() || list.iter().any(|item| item.as_bytes() == value);
@@ -164,25 +214,8 @@ fn not_acceptable(feed: &Feed, header: &waybill_hl7v2::Header<'_>) -> Option<Ref
     }
 }
 
-/// Stores a message that is read as `message` and came in as `received`.
-fn store(
-    feed: &Feed,
-    envelope: &Envelope<'_>,
-    message: Option<(&Message<'_>, &Message<'_>)>,
-) -> Verdict {
-    let key = message
-        .and_then(|(message, _)| {
-            let authority = v2::default_authority(feed, message.header());
-            patient_id::patient_key(&message.segment("PID")?.field(3), &authority, &feed.keyer)
-        })
-        .map_or(*envelope.id().as_bytes(), |key| *key.as_bytes());
-    let warnings = message.map(|(_, received)| warnings(feed, received)).unwrap_or_default();
-    Verdict::Store { message: envelope.inbound(feed, warnings), key, ack: envelope.ack(AckCode::AA, &[]) }
-}
-
 /// What was tolerated, as codes.
 fn warnings(feed: &Feed, message: &Message<'_>) -> Vec<String> {
-    use waybill_hl7v2::{WarningKind, charset::CharsetWarning};
     let mut codes: Vec<&str> = Vec::new();
     for warning in message.warnings() {
         let code = match warning.kind {
@@ -199,22 +232,27 @@ fn warnings(feed: &Feed, message: &Message<'_>) -> Vec<String> {
             codes.push(code);
         }
     }
-    codes.extend(message.charset(feed.charset).warning().map(|warning| match warning {
+    let charset = message.charset(feed.charset).warning().map(|warning| match warning {
         CharsetWarning::Undeclared => "CHARSET_UNDECLARED",
         CharsetWarning::UnknownDeclared => "CHARSET_UNKNOWN",
         CharsetWarning::NotAscii => "CHARSET_NOT_ASCII",
         CharsetWarning::NotUtf8 => "CHARSET_NOT_UTF8",
         _ => "CHARSET_OTHER",
-    }));
+    });
+    codes.extend(charset);
+    let header = message.header();
+    // Required since 2.1, and left out by whole families of senders.
+    codes.extend(header.processing_id().is_empty().then_some("PROCESSING_ID_MISSING"));
+    codes.extend(header.version_id().is_empty().then_some("VERSION_MISSING"));
+    codes.extend((header.message_code() == b"ACK" || is_response(message)).then_some("RESPONSE"));
     codes.into_iter().map(str::to_owned).collect()
 }
 
-fn refuse(envelope: &Envelope<'_>, code: AckCode, refusal: Refusal) -> Verdict {
+fn refuse(envelope: &Envelope<'_>, found: Found, refusal: Refusal) -> Verdict {
     let error = AckError::new(refusal.code).at(refusal.location).with_text(refusal.text);
-    Verdict::Refuse {
-        rejected: envelope.rejected(Some(code), refusal.reason, Some(refusal.code), Some(refusal.location)),
-        ack: Some(envelope.ack(code, &[error])),
-    }
+    let reply = envelope.reply(found, &[error]);
+    let rejected = envelope.rejected(&reply, refusal.reason, Some(refusal.code), Some(refusal.location));
+    Verdict::Refuse { rejected, reply }
 }
 
 fn refuse_unreadable(envelope: &Envelope<'_>, found: ParseErrorReason) -> Verdict {
@@ -227,29 +265,25 @@ fn refuse_unreadable(envelope: &Envelope<'_>, found: ParseErrorReason) -> Verdic
         ParseErrorReason::NoMsh | ParseErrorReason::Empty => ErrorCode::SegmentSequenceError,
         _ => ErrorCode::RequiredFieldMissing,
     };
-    refuse_with(envelope, reason, code, Path::segment(*b"MSH"), "the MSH segment cannot be read")
+    let place = Path::segment(*b"MSH");
+    refuse_with(envelope, Found::Unreadable, reason, code, place, "the MSH segment cannot be read")
 }
 
 /// Refuses a frame over the limit; `envelope` is of its beginning.
 pub fn refuse_too_large(envelope: &Envelope<'_>) -> Verdict {
-    refuse_with(
-        envelope,
-        reason::TOO_LARGE,
-        ErrorCode::DataTypeError,
-        None,
-        "the message is larger than this feed takes",
-    )
+    let text = "the message is larger than this feed takes";
+    refuse_with(envelope, Found::TooLarge, reason::TOO_LARGE, ErrorCode::DataTypeError, None, text)
 }
 
 fn refuse_with(
     envelope: &Envelope<'_>,
+    found: Found,
     reason: ReasonCode,
     code: ErrorCode,
     location: Option<Path>,
     text: &str,
 ) -> Verdict {
     let error = AckError { location, ..AckError::new(code).with_text(text) };
-    let ack = envelope.ack_if_possible(AckCode::AR, &[error]);
-    let answered = ack.as_ref().map(|_| AckCode::AR);
-    Verdict::Refuse { rejected: envelope.rejected(answered, reason, Some(code), location), ack }
+    let reply = envelope.reply(found, &[error]);
+    Verdict::Refuse { rejected: envelope.rejected(&reply, reason, Some(code), location), reply }
 }

@@ -1,5 +1,6 @@
 //! The settings; `config.example.toml` explains each.
 
+mod ack;
 mod door;
 mod feed;
 
@@ -11,6 +12,7 @@ use waybill_kafka::{KafkaConfig, RegistryConfig};
 use waybill_runtime::{AdminConfig, ConfigProblem, Secret, ServiceConfig, TelemetryConfig};
 
 pub use self::{
+    ack::{AckConfig, AckMode, BatchAck},
     door::{HttpConfig, LimitsConfig, Protocol, TlsConfig, TokenConfig},
     feed::{AcceptConfig, FeedConfig},
 };

@@ -6,7 +6,7 @@ use waybill_contracts::{PatientKeyer, inbound};
 use waybill_hl7v2::{Charset, Dtm, Header, Message};
 
 use crate::{
-    config::{AcceptConfig, FeedConfig, Protocol},
+    config::{AcceptConfig, AckConfig, FeedConfig, Protocol},
     mapping::MAPPING_VERSION,
     profile::{Profile, ProfileErrors},
 };
@@ -28,6 +28,8 @@ pub struct Feed {
     pub protocol: inbound::Protocol,
     /// Which headers are acceptable.
     pub accept: AcceptConfig,
+    /// How messages are answered.
+    pub ack: AckConfig,
     /// Makes the keys.
     pub keyer: PatientKeyer,
     /// What the sender does differently; most senders do nothing.
@@ -85,6 +87,7 @@ impl Feed {
                 Protocol::Http => inbound::Protocol::Hl7Http,
             },
             accept: config.accept.clone(),
+            ack: config.ack,
             keyer,
             rules: None,
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ehr_ingest::{
-    accept::{Verdict, accept},
+    accept::{Envelope, Layout, Reply, Verdict, accept},
     config::FeedConfig,
     feed::Feed,
     mapping::{self, Mapped},
@@ -33,14 +33,18 @@ fn every_sample_is_answered_and_every_accepted_one_is_mapped() {
     for sample in &samples {
         let name = &sample.name;
         match accept(&feed, &sample.bytes, Timestamp::from_millis(1), &mut index) {
-            Verdict::Store { message, ack, .. } => {
+            Verdict::Store { message, reply: Reply::Ack { bytes: ack, .. }, .. } => {
                 let view = ack::read(&ack).unwrap();
                 assert_eq!(Some(view.control_id.to_vec()), control_id(&sample.bytes), "{name}: MSA-2");
                 assert_eq!(message.body.bytes().unwrap(), sample.bytes, "{name}: body");
                 count(view.code.unwrap().to_string());
-                match mapping::map(&message, &sample.bytes, &feed).unwrap() {
-                    Mapped::NoDestination(reason) => count(format!("mapped to nothing: {reason}")),
-                    Mapped::Events(events) => {
+                match mapping::map(&message, &sample.bytes, &feed) {
+                    Err(error) => {
+                        assert_eq!(message.ack_code, "CA", "{name}: {error}");
+                        count(format!("stored unjudged, cannot be mapped: {}", error.reason));
+                    }
+                    Ok(Mapped::NoDestination(reason)) => count(format!("mapped to nothing: {reason}")),
+                    Ok(Mapped::Events(events)) => {
                         assert!(!events.is_empty(), "{name}: no events and no reason");
                         for event in &events {
                             count(format!("event {}", event.payload.topic()));
@@ -48,14 +52,23 @@ fn every_sample_is_answered_and_every_accepted_one_is_mapped() {
                     }
                 }
             }
-            Verdict::Refuse { rejected, ack: Some(ack) } => {
+            Verdict::Refuse { rejected, reply: Reply::Ack { bytes: ack, .. } } => {
                 let view = ack::read(&ack).unwrap();
                 assert_eq!(Some(view.control_id.to_vec()), control_id(&sample.bytes), "{name}: MSA-2");
                 let place = rejected.error_location.unwrap_or_default();
                 count(view.code.unwrap().to_string());
                 count(format!("{} {} {place}", view.code.unwrap(), rejected.reason_code));
             }
-            Verdict::Refuse { rejected, ack: None } => count(format!("closed {}", rejected.reason_code)),
+            Verdict::Refuse { rejected, reply } => {
+                count(format!("{reply:?} {}", rejected.reason_code));
+            }
+            // MSH-15 and 16 say so, or it is an acknowledgement itself.
+            Verdict::Store { .. } => count("stored, no answer".to_owned()),
+            Verdict::Several => {
+                let envelope = Envelope::read(&feed, &sample.bytes, Timestamp::from_millis(1));
+                let layout = Layout::read(&feed, &sample.bytes, envelope.sha256()).unwrap();
+                count(format!("{} messages in a frame", layout.messages.len()));
+            }
         }
     }
     eprintln!("{} samples", samples.len());

@@ -1,4 +1,4 @@
-//! What is known of a message before its content is looked at: id, hash, header.
+//! What is known of a message before its content is looked at: id, hash, header, and what it is owed.
 
 use std::borrow::Cow;
 
@@ -14,6 +14,7 @@ use waybill_hl7v2::{
     batch,
 };
 
+use super::{Found, Owed, Place, Reply};
 use crate::feed::Feed;
 
 /// A received message: its bytes, what its header says, and its id. Hashes the bytes, once.
@@ -22,34 +23,79 @@ pub struct Envelope<'a> {
     bytes: &'a [u8],
     /// Of the message; of a batch, the header of its first message.
     header: Result<Header<'a>, ParseError>,
-    is_batch: bool,
     feed: &'a str,
     protocol: Protocol,
     sha256: [u8; 32],
     id: MessageId,
     sent_at: Option<Timestamp>,
     received_at: Timestamp,
+    owed: Owed,
+    batch: Option<Place<'a>>,
 }
 
+/// A record of the door: what both kinds have, and the fields given.
+macro_rules! record {
+    ($envelope:expr, $reply:expr, $record:ident { $($field:ident: $value:expr),* $(,)? }) => {{
+        let (envelope, texts): (&Envelope<'_>, Texts) = ($envelope, Texts::of($envelope));
+        $record {
+            message_id: envelope.id,
+            feed: envelope.feed.to_owned(),
+            protocol: envelope.protocol,
+            sending_application: texts.sending_application,
+            sending_facility: texts.sending_facility,
+            receiving_application: texts.receiving_application,
+            receiving_facility: texts.receiving_facility,
+            message_type: texts.message_type,
+            control_id: texts.control_id,
+            version: texts.version,
+            character_set: texts.character_set,
+            sent_at: envelope.sent_at,
+            received_at: envelope.received_at,
+            ack_code: $reply.code_text(),
+            sha256: envelope.sha256.to_vec(),
+            batch_id: envelope.batch.map(|place| place.id),
+            batch_control_id: envelope.batch.and_then(|place| text(place.control_id)),
+            batch_index: envelope.batch.and_then(|place| i32::try_from(place.index).ok()),
+            body: Body::new(HL7_V2, envelope.bytes),
+            $($field: $value,)*
+        }
+    }};
+}
 impl<'a> Envelope<'a> {
-    /// Reads the header and derives the id.
+    /// Reads the header and derives the id. Of a batch that is not split, the header is that of its first message.
     pub fn read(feed: &'a Feed, bytes: &'a [u8], received_at: Timestamp) -> Self {
-        let is_batch = batch::is_batch(bytes);
-        let header = if is_batch { first_header(bytes) } else { Header::parse(bytes) };
+        let header = if batch::is_batch(bytes) { first_header(bytes) } else { Header::parse(bytes) };
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
-        let (mut sent_at, mut id_time, mut sender) = (None, None, Cow::Borrowed(""));
+        let (mut sent_at, mut id_time, mut sent_by) = (None, None, String::new());
         if let Ok(header) = &header {
             if let Some(dtm) = Dtm::parse(header.timestamp()) {
                 sent_at = dtm.unix_millis(Some(feed.utc_offset)).map(Timestamp::from_millis);
                 // Whatever the feed's offset is set to: an id never changes.
                 id_time = dtm.unix_millis(Some(0)).map(Timestamp::from_millis);
             }
-            let (application, facility) =
-                (header.sending_application().raw(), header.sending_facility().raw());
-            sender = String::from_utf8_lossy(&[application, b"|", facility].concat()).into_owned().into();
+            sent_by = sender(header.sending_application().raw(), header.sending_facility().raw());
         }
-        let id = MessageId::derive_hashed(&feed.name, &sender, id_time, &sha256);
-        Self { bytes, header, is_batch, feed: &feed.name, protocol: feed.protocol, sha256, id, sent_at, received_at }
+        let id = MessageId::derive_hashed(&feed.name, &sent_by, id_time, &sha256);
+        let owed = Owed::of(feed.ack.mode, header.as_ref().ok());
+        let (feed, protocol) = (feed.name.as_str(), feed.protocol);
+        Self { bytes, header, feed, protocol, sha256, id, sent_at, received_at, owed, batch: None }
+    }
+
+    /// The same as a message of a batch.
+    #[must_use]
+    pub fn in_batch(self, place: Place<'a>) -> Self {
+        Self { batch: Some(place), ..self }
+    }
+
+    /// The same as it was when it came in first.
+    #[must_use]
+    pub fn first_received(self, at: Timestamp) -> Self {
+        Self { received_at: at, ..self }
+    }
+
+    /// The same as a response, to which nothing is owed.
+    pub(super) fn as_response(&self) -> Self {
+        Self { owed: self.owed.of_response(), ..self.clone() }
     }
 
     /// The message as received.
@@ -62,19 +108,24 @@ impl<'a> Envelope<'a> {
         self.id
     }
 
+    /// Hash of the bytes.
+    pub const fn sha256(&self) -> &[u8; 32] {
+        &self.sha256
+    }
+
     /// When its last byte came in.
     pub const fn received_at(&self) -> Timestamp {
         self.received_at
     }
 
-    /// FHS or BHS stands in front.
-    pub const fn is_batch(&self) -> bool {
-        self.is_batch
-    }
-
     /// MSH, when it can be read.
     pub const fn header(&self) -> &Result<Header<'a>, ParseError> {
         &self.header
+    }
+
+    /// What it is owed.
+    pub const fn owed(&self) -> Owed {
+        self.owed
     }
 
     /// MSH-10 as sent; empty when absent or null.
@@ -84,8 +135,7 @@ impl<'a> Envelope<'a> {
 
     /// Sender and control id: what must not come twice with different bytes.
     pub fn control(&self) -> [&'a [u8]; 3] {
-        let Ok(header) = &self.header else { return [b""; 3] };
-        [header.sending_application().raw(), header.sending_facility().raw(), header.control_id()]
+        self.header.as_ref().map_or([b""; 3], control)
     }
 
     /// MSH-9 code and trigger event as text, for traces.
@@ -94,90 +144,67 @@ impl<'a> Envelope<'a> {
         (String::from_utf8_lossy(header.message_code()), String::from_utf8_lossy(header.trigger_event()))
     }
 
-    /// An answer to a message whose header can be read; nothing to others.
-    pub fn ack(&self, code: AckCode, errors: &[AckError<'_>]) -> Vec<u8> {
-        self.ack_if_possible(code, errors).unwrap_or_default()
+    /// The answer to it, when this was found.
+    pub fn reply(&self, found: Found, errors: &[AckError<'_>]) -> Reply {
+        match self.owed.code(found) {
+            Some(code) => self.acknowledge(code, errors),
+            // Silence would say that it is stored.
+            None if found == Found::NotStored && !self.owed.is_response() => Reply::Close,
+            None => Reply::NotOwed,
+        }
     }
 
-    /// An answer, where there is anything that it can refer to.
-    pub fn ack_if_possible(&self, code: AckCode, errors: &[AckError<'_>]) -> Option<Vec<u8>> {
+    /// An acknowledgement with this code, where there is anything that it can refer to.
+    pub fn acknowledge(&self, code: AckCode, errors: &[AckError<'_>]) -> Reply {
         let (control_id, timestamp) = (answer_id(self.id), hl7_time(self.received_at));
         let ack = Ack::new(code, &control_id, &timestamp).with_errors(errors);
-        match &self.header {
+        let bytes = match &self.header {
             Ok(header) => Some(ack.reply_to(header)),
             Err(error) if error.reason == ParseErrorReason::UnsupportedEncoding => None,
             Err(_) => ack.reply_to_unreadable(self.bytes),
-        }
+        };
+        bytes.map_or(Reply::Close, |bytes| Reply::Ack { code, bytes })
     }
 
     /// The answer while messages cannot be stored: the sender shall repeat it.
-    pub fn busy(&self) -> Option<Vec<u8>> {
+    pub fn busy(&self) -> Reply {
         let error = AckError::new(ErrorCode::ApplicationInternalError)
             .with_text("the message cannot be stored now; send it again");
-        self.ack_if_possible(AckCode::AR, &[error])
+        self.reply(Found::NotStored, &[error])
     }
 
-    pub(super) fn inbound(&self, feed: &Feed, warnings: Vec<String>) -> InboundMessage {
-        let texts = Texts::of(self);
-        InboundMessage {
-            message_id: self.id,
-            feed: self.feed.to_owned(),
-            protocol: self.protocol,
-            sending_application: texts.sending_application,
-            sending_facility: texts.sending_facility,
-            receiving_application: texts.receiving_application,
-            receiving_facility: texts.receiving_facility,
-            message_type: texts.message_type,
-            control_id: texts.control_id,
-            version: texts.version,
-            character_set: texts.character_set,
-            sent_at: self.sent_at,
-            received_at: self.received_at,
-            ack_code: AckCode::AA.as_str().to_owned(),
-            sha256: self.sha256.to_vec(),
-            batch_id: None,
-            batch_control_id: None,
-            batch_index: None,
-            warnings,
-            profile: Some(feed.profile.clone()),
-            body: Body::new(HL7_V2, self.bytes),
-        }
+    pub(super) fn inbound(&self, feed: &Feed, reply: &Reply, warnings: Vec<String>) -> InboundMessage {
+        record!(self, reply, InboundMessage { warnings: warnings, profile: Some(feed.profile.clone()) })
     }
 
-    /// The record of a refusal; without `code` nothing was answered.
+    /// The record of a refusal.
     pub fn rejected(
         &self,
-        code: Option<AckCode>,
+        reply: &Reply,
         reason: ReasonCode,
         error: Option<ErrorCode>,
         location: Option<Path>,
     ) -> InboundRejected {
-        let texts = Texts::of(self);
-        InboundRejected {
-            message_id: self.id,
-            feed: self.feed.to_owned(),
-            protocol: self.protocol,
-            sending_application: texts.sending_application,
-            sending_facility: texts.sending_facility,
-            receiving_application: texts.receiving_application,
-            receiving_facility: texts.receiving_facility,
-            message_type: texts.message_type,
-            control_id: texts.control_id,
-            version: texts.version,
-            character_set: texts.character_set,
-            sent_at: self.sent_at,
-            received_at: self.received_at,
-            ack_code: code.map(|code| code.as_str().to_owned()).unwrap_or_default(),
-            sha256: self.sha256.to_vec(),
-            batch_id: None,
-            batch_control_id: None,
-            batch_index: None,
-            reason_code: reason.into(),
-            error_location: location.map(erl),
-            error_code: error.and_then(|error| error.as_str().parse().ok()),
-            body: Body::new(HL7_V2, self.bytes),
-        }
+        record!(
+            self,
+            reply,
+            InboundRejected {
+                reason_code: reason.into(),
+                error_location: location.map(erl),
+                error_code: error.and_then(|error| error.as_str().parse().ok()),
+            }
+        )
     }
+}
+
+/// Sender and control id of a message: what must not come twice with different bytes.
+pub fn control<'a>(header: &Header<'a>) -> [&'a [u8]; 3] {
+    [header.sending_application().raw(), header.sending_facility().raw(), header.control_id()]
+}
+
+/// What stands for the sender in an id.
+pub(super) fn sender(application: &[u8], facility: &[u8]) -> String {
+    String::from_utf8_lossy(&[application, b"|", facility].concat()).into_owned()
 }
 
 /// MSH-10 of the answer to a message: 20 characters (the limit before HL7 v2.7) from the hash in its id, so that a
@@ -206,19 +233,21 @@ impl Texts {
         let first = |number: usize| {
             header.field(number).component(1).subcomponent(1).text(&charset).map(Cow::into_owned)
         };
-        let control_id = charset.decode(envelope.control_id());
         Self {
             sending_application: first(3),
             sending_facility: first(4),
             receiving_application: first(5),
             receiving_facility: first(6),
-            // A batch has no type of its own.
-            message_type: if envelope.is_batch { None } else { message_type(header, charset) },
-            control_id: (!control_id.is_empty()).then(|| control_id.into_owned()),
+            message_type: message_type(header, charset),
+            control_id: text(envelope.control_id()),
             version: first(12),
             character_set: first(18),
         }
     }
+}
+
+fn text(raw: &[u8]) -> Option<String> {
+    (!raw.is_empty()).then(|| Charset::utf8().decode(raw).into_owned())
 }
 
 /// code^trigger^structure, whatever the message's own separator is.
@@ -230,20 +259,14 @@ fn message_type(header: &Header<'_>, charset: Charset) -> Option<String> {
 
 /// The header of the first message of a batch.
 fn first_header(bytes: &[u8]) -> Result<Header<'_>, ParseError> {
-    let mut lines = bytes.split_inclusive(|byte| matches!(byte, b'\r' | b'\n'));
-    let mut offset = 0;
-    let start = lines.find_map(|line| {
-        let here = offset;
-        offset += line.len();
-        line.starts_with(b"MSH").then_some(here)
+    let message = batch::parts(bytes).find_map(|part| match part {
+        batch::Part::Message(range) => Some(range),
+        _ => None,
     });
-    match start {
-        Some(start) => Header::parse(&bytes[start..]),
-        None => Header::parse(bytes),
-    }
+    Header::parse(message.map_or(bytes, |range| &bytes[range]))
 }
 
-fn hl7_time(at: Timestamp) -> String {
+pub(super) fn hl7_time(at: Timestamp) -> String {
     Dtm::from_unix_millis(at.as_millis(), 0).map(|dtm| dtm.to_string()).unwrap_or_default()
 }
 

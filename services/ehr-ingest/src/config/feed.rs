@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use waybill_hl7v2::Charset;
 use waybill_runtime::{ConfigProblem, HumanDuration};
 
-use super::{HttpConfig, MAX_MESSAGE_BYTES, Protocol, TlsConfig};
+use super::{AckConfig, HttpConfig, MAX_MESSAGE_BYTES, Protocol, TlsConfig};
 use crate::{feed::parse_utc_offset, profile::Profile};
 
 /// One feed: section `[[feed]]`.
@@ -47,6 +47,8 @@ pub struct FeedConfig {
     pub remember: usize,
     /// Which headers are acceptable.
     pub accept: AcceptConfig,
+    /// How messages are answered.
+    pub ack: AckConfig,
     /// Section `[feed.tls]`; absent: no TLS.
     pub tls: Option<TlsConfig>,
     /// Section `[feed.http]`, for `protocol = "http"`.
@@ -85,6 +87,7 @@ impl Default for FeedConfig {
             max_pipelined: 64,
             remember: 100_000,
             accept: AcceptConfig::default(),
+            ack: AckConfig::default(),
             tls: None,
             http: HttpConfig::default(),
         }

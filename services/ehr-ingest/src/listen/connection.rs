@@ -17,7 +17,7 @@ use tokio_util::{
 };
 use waybill_hl7v2::{
     Index,
-    mllp::{HEAD_BYTES, Inbound, MllpCodec},
+    mllp::{Frame, HEAD_BYTES, Inbound, MllpCodec},
 };
 
 use super::{
@@ -195,6 +195,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         // The next frame's time starts anew.
         let started = self.frame_since.take().unwrap_or(came);
         match item {
+            // The sender's own: our answer has arrived, or not.
+            Inbound::Message(bytes) if feed.feed.ack.commit_frames && is_commit_frame(&bytes) => None,
             Inbound::Message(bytes) => Some(Exchange::message(feed, store, bytes, started, &mut self.index)),
             Inbound::TooLarge { head, .. } => Some(Exchange::too_large(feed, store, head, started)),
             Inbound::Malformed { content } => Some(Exchange::quarantine(feed, store, content, started)),
@@ -214,8 +216,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
                 end = end.and(flushed);
                 exchange.settle().await
             };
+            if self.feed.feed.ack.commit_frames
+                && end.is_ok()
+                && let Some(frame) = exchange.commit_frame()
+            {
+                end = self.queue(frame);
+            }
             match answer {
-                Answer::Write(ack) if end.is_ok() => end = self.queue(ack),
+                Answer::Write(ack) if end.is_ok() => end = self.queue(Frame::Message(ack.into())),
                 // A sender that is gone gets no answer; what it sent is stored all the same.
                 Answer::Write(_) | Answer::Nothing => {}
                 Answer::Close => end = end.and(Err(End::Unanswerable)),
@@ -226,8 +234,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         end.and(flushed)
     }
 
-    fn queue(&mut self, ack: Vec<u8>) -> Result<(), End> {
-        self.codec.encode(bytes::Bytes::from(ack), &mut self.output).map_err(|_| End::Broken)
+    fn queue(&mut self, frame: Frame) -> Result<(), End> {
+        self.codec.encode(frame, &mut self.output).map_err(|_| End::Broken)
     }
 
     async fn flush(&mut self) -> Result<(), End> {
@@ -291,4 +299,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
         let _ = self.answer(turn).await;
         end
     }
+}
+
+fn is_commit_frame(content: &bytes::Bytes) -> bool {
+    !matches!(Frame::from_content(content.clone()), Frame::Message(_))
 }

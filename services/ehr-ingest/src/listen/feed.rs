@@ -38,7 +38,7 @@ pub(crate) struct Meters {
     pub(crate) repeats: Counter,
     pub(crate) reused: Counter,
     pub(crate) connections: Gauge,
-    received: [(AckCode, Counter); 3],
+    received: [(AckCode, Counter); 6],
     unanswered: Counter,
 }
 
@@ -54,7 +54,7 @@ impl OpenFeed {
             repeats: metrics::counter(Metric::Duplicates, &[name]),
             reused: metrics::counter(Metric::ControlIdsReused, &[name]),
             connections: metrics::gauge_handle(Metric::Connections, &[name]),
-            received: [AckCode::AA, AckCode::AE, AckCode::AR].map(received),
+            received: [AckCode::AA, AckCode::AE, AckCode::AR, AckCode::CA, AckCode::CE, AckCode::CR].map(received),
             unanswered: metrics::counter(Metric::MessagesReceived, &[name, Label::Ack("none")]),
         };
         let recent = Mutex::new(Recent::new(settings.remember));

@@ -1,14 +1,16 @@
-//! The messages of a feed that were stored lately: a repeat is recognised and answered without storing it again.
+//! The messages of a feed that came lately: a repeat is recognised and answered as the first time, without storing it
+//! again.
 //!
-//! An optimisation. Empty, too small or lost at a restart, it costs a second record with the same id, which every
-//! consumer recognises.
+//! An optimisation. Empty or too small, it costs a second record with the same id, which every consumer recognises.
+//! An acknowledgement is made of the message, its code and the time it came in, so that two of these are all that is kept.
 
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
 };
 
-use waybill_contracts::MessageId;
+use waybill_contracts::{MessageId, Timestamp};
+use waybill_hl7v2::ack::AckCode;
 
 /// Sender's application and facility, and the control id.
 pub(crate) type Control<'a> = [&'a [u8]; 3];
@@ -30,10 +32,19 @@ impl Slots {
 
 /// Remembers up to a number of messages and forgets the oldest first.
 pub(crate) struct Recent {
-    /// Id of the last message with this control id.
-    by_control: HashMap<Slot, MessageId>,
+    /// The last message with this control id.
+    by_control: HashMap<Slot, (MessageId, Known)>,
     order: VecDeque<Slot>,
     capacity: usize,
+}
+
+/// How a message was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// When it came in.
+    pub(crate) received_at: Timestamp,
+    /// MSA-1; `None`: nothing was owed.
+    pub(crate) code: Option<AckCode>,
 }
 
 /// What is known of a message.
@@ -42,8 +53,8 @@ pub(crate) enum Seen {
     /// Nothing.
     New,
     /// The same bytes were stored.
-    Repeat,
-    /// Other bytes with this control id were stored.
+    Repeat(Known),
+    /// Other bytes with this control id were accepted.
     Reused,
 }
 
@@ -55,14 +66,16 @@ impl Recent {
     pub(crate) fn look(&self, slot: Slot, id: MessageId) -> Seen {
         match self.by_control.get(&slot) {
             None => Seen::New,
-            Some(known) if *known == id => Seen::Repeat,
+            Some((known, how)) if *known == id => Seen::Repeat(*how),
+            // Corrected by its sender.
+            Some((_, how)) if how.code.is_some_and(|code| !code.is_positive()) => Seen::New,
             Some(_) => Seen::Reused,
         }
     }
 
     /// The message is stored.
-    pub(crate) fn remember(&mut self, slot: Slot, id: MessageId) {
-        if self.capacity == 0 || self.by_control.insert(slot, id).is_some() {
+    pub(crate) fn remember(&mut self, slot: Slot, id: MessageId, known: Known) {
+        if self.capacity == 0 || self.by_control.insert(slot, (id, known)).is_some() {
             return;
         }
         self.order.push_back(slot);
@@ -72,11 +85,27 @@ impl Recent {
             self.by_control.remove(&oldest);
         }
     }
+
+    /// The message was stored before all that is known; `false`: there is no room for older ones.
+    pub(crate) fn remember_older(&mut self, slot: Slot, id: MessageId, known: Known) -> bool {
+        if self.order.len() >= self.capacity {
+            return false;
+        }
+        if let std::collections::hash_map::Entry::Vacant(free) = self.by_control.entry(slot) {
+            free.insert((id, known));
+            self.order.push_front(slot);
+        }
+        true
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn known(at: i64) -> Known {
+        Known { received_at: Timestamp::from_millis(at), code: Some(AckCode::AA) }
+    }
 
     #[test]
     fn repeats_are_told_from_reused_control_ids_and_the_oldest_is_forgotten() {
@@ -85,15 +114,32 @@ mod tests {
         let slots = Slots::default();
         let control = |number: &'static str| slots.of([b"EHR", b"GH", number.as_bytes()]);
         assert_eq!(recent.look(control("1"), id(b"a")), Seen::New);
-        recent.remember(control("1"), id(b"a"));
-        assert_eq!(recent.look(control("1"), id(b"a")), Seen::Repeat);
+        recent.remember(control("1"), id(b"a"), known(1));
+        assert_eq!(recent.look(control("1"), id(b"a")), Seen::Repeat(known(1)));
         assert_eq!(recent.look(control("1"), id(b"b")), Seen::Reused);
         assert_eq!(recent.look(slots.of([b"LIS", b"GH", b"1"]), id(b"b")), Seen::New);
-        recent.remember(control("1"), id(b"b"));
-        assert_eq!(recent.look(control("1"), id(b"b")), Seen::Repeat);
-        recent.remember(control("2"), id(b"c"));
-        recent.remember(control("3"), id(b"d"));
+        recent.remember(control("1"), id(b"b"), known(2));
+        assert_eq!(recent.look(control("1"), id(b"b")), Seen::Repeat(known(2)));
+        recent.remember(control("2"), id(b"c"), known(3));
+        recent.remember(control("3"), id(b"d"), known(4));
         assert_eq!(recent.look(control("1"), id(b"b")), Seen::New);
-        assert_eq!(recent.look(control("3"), id(b"d")), Seen::Repeat);
+        assert_eq!(recent.look(control("3"), id(b"d")), Seen::Repeat(known(4)));
+    }
+
+    #[test]
+    fn what_is_read_back_never_replaces_what_came_since() {
+        let id = |bytes: &[u8]| MessageId::derive("ehr", "", None, bytes);
+        let (mut recent, slots) = (Recent::new(3), Slots::default());
+        let slot = |number: u8| slots.of([b"EHR", b"GH", &[number]]);
+        recent.remember(slot(1), id(b"new"), known(9));
+        assert!(recent.remember_older(slot(1), id(b"old"), known(1)));
+        assert_eq!(recent.look(slot(1), id(b"new")), Seen::Repeat(known(9)));
+        assert!(recent.remember_older(slot(2), id(b"b"), known(5)));
+        assert!(recent.remember_older(slot(3), id(b"c"), known(4)));
+        assert!(!recent.remember_older(slot(4), id(b"d"), known(3)));
+        // The oldest goes first: what was read back last.
+        recent.remember(slot(5), id(b"e"), known(10));
+        assert_eq!(recent.look(slot(3), id(b"c")), Seen::New);
+        assert_eq!(recent.look(slot(2), id(b"b")), Seen::Repeat(known(5)));
     }
 }
