@@ -47,9 +47,9 @@ pub(crate) struct Door {
     pub(crate) admin: SocketAddr,
     pub(crate) kafka: KafkaConfig,
     registry: RegistryConfig,
-    settings: Table,
+    pub(crate) settings: Table,
     folder: TempDir,
-    child: Option<Child>,
+    pub(crate) child: Option<Child>,
 }
 
 impl Door {
@@ -103,7 +103,7 @@ impl Door {
     /// Sets a key of a section, or of the feed with `feed.<key>`.
     pub(crate) fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         let (section, key) = key.split_once('.').unwrap();
-        let table = match self.settings.get_mut(section).unwrap() {
+        let table = match self.settings.entry(section).or_insert_with(|| Table::new().into()) {
             Value::Array(feeds) => feeds[0].as_table_mut().unwrap(),
             section => section.as_table_mut().unwrap(),
         };
