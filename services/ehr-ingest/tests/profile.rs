@@ -65,6 +65,7 @@ fn events(feed: &Feed, message: &str) -> ([u8; 16], Vec<Event>) {
             }
         }
         Verdict::Refuse { rejected, .. } => panic!("refused: {}", rejected.reason_code),
+        Verdict::Several => panic!("several messages"),
     }
 }
 
@@ -201,6 +202,18 @@ fn a_z_segment_speaks_for_the_segment_before_it_and_never_for_another_patient() 
     assert_eq!(
         segments(&order, "PID|1\nORC|RE|1\nOBR|1\nOBR|2\nORC|RE|3\nOBR|3\n"),
         "PID|1\nORC|RE|1\nOBR|1|1\nOBR|2\nORC|RE|3\nOBR|3|3\n"
+    );
+    let group = profile("[[copy]]\nfrom = \"OBR-3\"\nto = \"OBX-21\"\n", &[]);
+    let obx = format!("OBX|1{}", "|".repeat(20));
+    assert_eq!(
+        segments(&group, "PID|1\nOBX|1\nOBR|1||a\nOBX|1\nOBX|1\nOBR|2\nOBX|1\n"),
+        format!("PID|1\nOBX|1\nOBR|1||a\n{obx}a\n{obx}a\nOBR|2\nOBX|1\n")
+    );
+    let patient = profile("[[copy]]\nfrom = \"PV1-50\"\nto = \"PID-18\"\n", &[]);
+    let pv1 = |number: &str| format!("PV1|1{}{number}", "|".repeat(49));
+    assert_eq!(
+        segments(&patient, &format!("PID|1\n{}\nPID|2\n", pv1("V"))),
+        format!("PID|1{}V\n{}\nPID|2\n", "|".repeat(17), pv1("V"))
     );
     let header = profile("[[copy]]\nfrom = \"MSH-4\"\nto = \"PID-3.4\"\n", &[]);
     assert_eq!(segments(&header, "PID|1||7\nPID|2||8\n"), "PID|1||7^^^LAB\nPID|2||8^^^LAB\n");

@@ -174,7 +174,10 @@ impl Draft<'_> {
         let found = if opens {
             // An ORC is for the OBR that follows it, not for the one after that.
             let stops = |at: &usize| name == b"ORC" && is(target_name, at);
-            (start..target).rev().take_while(|at| !stops(at)).find(|at| is(name, at)).or_else(behind)
+            let before = (start..target).rev().take_while(|at| !stops(at)).find(|at| is(name, at));
+            // What is said of the patient as a whole may stand behind: PV1 behind PID.
+            let of_all = matches!(target_name, b"EVN" | b"PID" | b"PD1" | b"PV1" | b"PV2");
+            before.or_else(|| if of_all { behind() } else { None })
         } else {
             behind().or_else(|| {
                 // In front of the only one of its name it can mean no other.
