@@ -125,8 +125,8 @@ fn locations(pv1: &Segment<'_>, change: EncounterChange, reading: &Reading) -> V
     let now = match change {
         Change::Discharge => Some("completed"),
         Change::PreAdmit => Some("planned"),
-        // There was no stay.
-        Change::CancelAdmit | Change::CancelPreAdmit => None,
+        // There was no stay; or the message says where, not when.
+        Change::CancelAdmit | Change::CancelPreAdmit | Change::Unknown => None,
         _ => Some("active"),
     };
     // Of a cancelled transfer the patient never was at the one place or the other.

@@ -212,8 +212,15 @@ fn other(mapping: &Mapping<'_>, pair: &Pair<'_>, aliases: &[Alias]) -> Option<Ot
     let authority = patient_id::patient_authority(&pair.pid.field(3));
     let authority = authority.as_deref().unwrap_or(&mapping.authority);
     let key = patient_id::patient_key(&pair.mrg.field(1), authority, &mapping.feed.keyer)?;
+    let retired_now = |number: &Identifier| {
+        let is_of = |alias: &Alias| alias.level == AliasLevel::Patient && same(&alias.from, number);
+        aliases.iter().any(|alias| is_of(alias) && !same(&alias.from, &alias.to))
+    };
+    let numbers = mapping.prior_numbers(pair, 1).into_iter();
     let patient = Patient {
-        identifier: old(mapping.prior_numbers(pair, 1)),
+        identifier: numbers
+            .map(|number| if retired_now(&number) { retired(number) } else { number })
+            .collect(),
         // Prior name (MRG-7).
         name: names(&pair.mrg.field(7), &mapping.reading),
         ..Patient::default()
@@ -230,9 +237,9 @@ fn renumbered(pair: &Pair<'_>, pv1: &Segment<'_>, reading: &Reading) -> Encounte
     let mut encounter = encounter::encounter(&[pair.pid], pv1, EncounterChange::Merge, reading);
     for (field, present) in [(5, 19), (6, 50)] {
         if let (Some(from), Some(to)) = (visit_number(&pair.mrg, field, reading), visit_number(pv1, present, reading))
-            && from.value != to.value
+            && !same(&from, &to)
         {
-            encounter.identifier.extend(old(vec![from]));
+            encounter.identifier.push(retired(from));
         }
     }
     encounter
@@ -279,7 +286,16 @@ fn visit_number(segment: &Segment<'_>, field: usize, reading: &Reading) -> Optio
 /// A move may leave out the number that stays.
 fn one(level: AliasLevel, from: Option<Identifier>, to: Option<Identifier>) -> Vec<Alias> {
     let (Some(from), Some(to)) = (from.clone().or_else(|| to.clone()), to.or(from)) else { return Vec::new() };
-    vec![Alias { level, from: retired(from), to }]
+    vec![alias(level, from, to)]
+}
+
+fn alias(level: AliasLevel, from: Identifier, to: Identifier) -> Alias {
+    let from = if same(&from, &to) { from } else { retired(from) };
+    Alias { level, from, to }
+}
+
+fn same(one: &Identifier, other: &Identifier) -> bool {
+    one.value == other.value && one.system == other.system
 }
 
 /// Each old identifier with the present one of the same type and authority, else of the same type, else of the same
@@ -298,10 +314,10 @@ fn couple(from: Vec<Identifier>, to: &[Identifier]) -> Vec<Alias> {
     let coupled: Vec<Alias> = from
         .iter()
         .filter_map(|from| Some((from, find(from)?)))
-        .map(|(from, to)| Alias { level: AliasLevel::Patient, from: retired(from.clone()), to: to.clone() })
+        .map(|(from, to)| alias(AliasLevel::Patient, from.clone(), to.clone()))
         .collect();
     // What both have says nothing, as long as something else does.
-    let is_news = |alias: &Alias| alias.from.value != alias.to.value || alias.from.system != alias.to.system;
+    let is_news = |alias: &Alias| !same(&alias.from, &alias.to);
     if coupled.iter().any(is_news) {
         return coupled.into_iter().filter(is_news).collect();
     }
@@ -309,15 +325,9 @@ fn couple(from: Vec<Identifier>, to: &[Identifier]) -> Vec<Alias> {
         return coupled;
     }
     match (patient_number(&from), patient_number(to)) {
-        (Some(from), Some(to)) => {
-            vec![Alias { level: AliasLevel::Patient, from: retired(from.clone()), to: to.clone() }]
-        }
+        (Some(from), Some(to)) => vec![alias(AliasLevel::Patient, from.clone(), to.clone())],
         _ => Vec::new(),
     }
-}
-
-fn old(identifiers: Vec<Identifier>) -> Vec<Identifier> {
-    identifiers.into_iter().map(retired).collect()
 }
 
 fn retired(identifier: Identifier) -> Identifier {

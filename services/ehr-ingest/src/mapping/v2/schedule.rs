@@ -86,9 +86,12 @@ fn appointment(all: &[Segment<'_>], sch: &Segment<'_>, slot: Slot, reading: &Rea
     let field = |number| sch.field(number);
     let number = |field: usize, kind| entity(&sch.field(field), kind, reading);
     let times = times(all, sch, reading);
+    // The whole appointment's, else that of its first service (AIS-10).
+    let filler_status = code(&field(25), reading)
+        .or_else(|| first(all, b"AIS").and_then(|ais| code(&ais.field(10), reading)));
     Appointment {
         identifier: [number(1, "PLAC"), number(2, "FILL")].into_iter().flatten().collect(),
-        status: status(slot, code(&field(25), reading).as_deref()).to_owned(),
+        status: status(slot, filler_status.as_deref()).to_owned(),
         status_code: concept_of(&field(25), "HL70278", reading),
         event_reason: concept(&field(6).repetition(1), reading),
         reason_code: concept(&field(7).repetition(1), reading).map(Phi::new),
