@@ -5,29 +5,12 @@
 use std::collections::BTreeMap;
 
 use waybill_hl7v2::ack::{self, Ack, AckCode};
-use waybill_hl7v2::{Header, Index, Message, ParseErrorReason, batch, edit, path};
+use waybill_hl7v2::{Header, Index, Message, ParseErrorReason, edit, path};
 
 #[path = "support/corpora.rs"]
 mod corpora;
 #[path = "support/exercise.rs"]
 mod exercise;
-
-/// The messages of a file: the file itself, or for a batch what starts with MSH.
-fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
-    if !batch::is_batch(bytes) {
-        return vec![bytes.to_vec()];
-    }
-    let lines = bytes.split_inclusive(|byte| matches!(byte, b'\r' | b'\n'));
-    let mut messages: Vec<Vec<u8>> = Vec::new();
-    for line in lines.filter(|line| !matches!(line.get(..3), Some(b"FHS" | b"BHS" | b"BTS" | b"FTS"))) {
-        match messages.last_mut() {
-            Some(message) if !line.starts_with(b"MSH") => message.extend_from_slice(line),
-            _ if line.starts_with(b"MSH") => messages.push(line.to_vec()),
-            _ => {}
-        }
-    }
-    messages
-}
 
 /// Field `number` of MSH, by a split that shares nothing with the crate.
 fn naive_msh(message: &[u8], number: usize) -> Vec<u8> {
@@ -110,7 +93,7 @@ fn every_sample_message_is_read_right_or_refused_with_a_reason() {
     let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (mut read, mut five, mut guesses) = (0, 0, 0);
     for (path, bytes) in &files {
-        for (number, message) in messages(bytes).iter().enumerate() {
+        for (number, message) in corpora::messages(bytes).iter().enumerate() {
             let name = format!("{}#{number}", path.display());
             match check(&name, message, &mut index) {
                 Ok(()) => {

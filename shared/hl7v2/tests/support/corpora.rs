@@ -1,4 +1,4 @@
-//! Where the public sample messages are.
+//! The public sample messages.
 
 use std::path::{Path, PathBuf};
 
@@ -41,4 +41,21 @@ pub(crate) fn hl7v2_files() -> Vec<(PathBuf, Vec<u8>)> {
     }
     files.sort();
     files
+}
+
+/// The messages of a file: the file itself, or for a batch what starts with MSH.
+pub(crate) fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
+    if !waybill_hl7v2::batch::is_batch(bytes) {
+        return vec![bytes.to_vec()];
+    }
+    let lines = bytes.split_inclusive(|byte| matches!(byte, b'\r' | b'\n'));
+    let mut messages: Vec<Vec<u8>> = Vec::new();
+    for line in lines.filter(|line| !matches!(line.get(..3), Some(b"FHS" | b"BHS" | b"BTS" | b"FTS"))) {
+        match messages.last_mut() {
+            Some(message) if !line.starts_with(b"MSH") => message.extend_from_slice(line),
+            _ if line.starts_with(b"MSH") => messages.push(line.to_vec()),
+            _ => {}
+        }
+    }
+    messages
 }
