@@ -1,11 +1,13 @@
 //! Whether all parties tell the same story. Nothing here believes the tracker: each of its words is held against what a
 //! sender or a receiver saw.
 
+mod promise;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use waybill_contracts::{EventId, MessageId};
 use waybill_simulator::{generate::Kind, receive::Received, send::Fate};
-use waybill_testkit::tracker::{Line, Waybill};
+use waybill_testkit::tracker::Line;
 
 use crate::{
     evidence::{Evidence, Sent},
@@ -32,6 +34,8 @@ pub struct Audit {
     pub accepted: usize,
     /// Refused at the door.
     pub refused: usize,
+    /// Canonical events by topic, each named by its message's manifest.
+    pub events: BTreeMap<String, usize>,
     /// Confirmed lines by target, each found at the receiver with the same content.
     pub confirmed: BTreeMap<String, usize>,
     /// Lines that a target refused.
@@ -42,6 +46,8 @@ pub struct Audit {
     pub rejected_example: Option<MessageId>,
     /// A message that was delivered at a later attempt.
     pub recovered_example: Option<MessageId>,
+    /// A FHIR Bundle.
+    pub bundle_example: Option<MessageId>,
 }
 
 impl Audit {
@@ -89,21 +95,47 @@ impl Audit {
                     self.finding(format!("{}: {} {id}", sent.name(), waybill.state()));
                 }
                 Some(waybill) => {
-                    if let Some(wrong) = disappointment(sent, waybill, plan) {
+                    for wrong in promise::broken(sent, waybill, evidence.events.get(id), plan) {
                         self.finding(format!("{}: {wrong} {id}", sent.name()));
                     }
+                    self.example(sent, *id);
                 }
             }
         }
     }
 
-    /// Nothing in Kafka that nobody sent.
+    /// Of the Bundles one, the same one at every look at the same evidence.
+    fn example(&mut self, sent: &Sent, id: MessageId) {
+        if sent.letter.kind == Some(Kind::Bundle) {
+            self.bundle_example = Some(self.bundle_example.map_or(id, |other| other.min(id)));
+        }
+    }
+
+    /// Nothing in Kafka that nobody sent; and what each message became is what its manifest says.
     fn kafka(&mut self, evidence: &Evidence) {
         let sent: HashSet<_> =
             evidence.sent.iter().map(|s| (s.letter.feed, s.record.sha256.as_str())).collect();
         for stored in evidence.stored.iter().chain(&evidence.refused) {
             if !sent.contains(&(stored.feed.as_str(), stored.sha256.as_str())) {
                 self.finding(format!("{}: in Kafka, but nobody sent these bytes", stored.id));
+            }
+        }
+        for stored in &evidence.stored {
+            let (named, found) = (evidence.manifests.get(&stored.id), evidence.events.get(&stored.id));
+            match (named, found) {
+                (None, _) => self.finding(format!("{}: no manifest", stored.id)),
+                (Some(named), Some(found)) if named == found => {}
+                (Some(named), None) if named.is_empty() => {}
+                (Some(_), _) => self.finding(format!("{}: other events than its manifest names", stored.id)),
+            }
+        }
+        let known: HashSet<_> = evidence.stored.iter().map(|stored| stored.id).collect();
+        for (id, events) in &evidence.events {
+            if !known.contains(id) {
+                self.finding(format!("{id}: events of a message that is not in Kafka"));
+            }
+            for (topic, events) in events {
+                *self.events.entry(topic.clone()).or_default() += events.len();
             }
         }
     }
@@ -215,31 +247,6 @@ impl<'a> Books<'a> {
 
 fn outbound(target: &str, line: &Line) -> Option<String> {
     Some(line.event_id.as_deref()?.parse::<EventId>().ok()?.outbound_control_id(target))
-}
-
-/// Why a settled waybill is not what the message's sort promised.
-fn disappointment(sent: &Sent, waybill: &Waybill, plan: &Plan) -> Option<String> {
-    let kind = sent.letter.kind?;
-    let state = waybill.state();
-    let refused = plan.refused_order.is_some()
-        && plan.refused_order == sent.letter.filler_order
-        && sent.letter.released;
-    let wanted: &[&str] = match kind {
-        Kind::Result if refused => &["exception"],
-        Kind::Result => &["delivered"],
-        Kind::Adt | Kind::NoDestination => &["no-destination", "delivered"],
-        Kind::MissingControlId | Kind::MissingPatient => &["refused"],
-    };
-    if !wanted.contains(&state.as_str()) {
-        return Some(format!("is {state} instead of {}", wanted.join(" or ")));
-    }
-    if kind == Kind::Result {
-        let mut targets = vec![&plan.portal];
-        targets.extend(sent.letter.released.then_some(&plan.public_health));
-        let missing = targets.into_iter().find(|target| waybill.line(target).is_none())?;
-        return Some(format!("has no line for {missing}"));
-    }
-    None
 }
 
 /// How a delivered message relates to the one that came in.

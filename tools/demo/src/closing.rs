@@ -16,6 +16,7 @@ pub fn show(installation: &Installation, audit: &Audit, screen: &mut Screen) -> 
     for (title, example) in [
         ("A delivered message", audit.delivered_example),
         ("A message that a receiver refused", audit.rejected_example),
+        ("A FHIR Bundle, with the events it became", audit.bundle_example),
         ("A message that recovered after the receiver was down", audit.recovered_example),
     ] {
         screen.head(&format!("{title} (waybillctl where <id>)"));
@@ -50,6 +51,12 @@ fn verdict(audit: &Audit, balanced: bool, screen: &mut Screen) {
         "  {} messages acknowledged and stored byte for byte, {} refused at the door and on record",
         audit.accepted, audit.refused
     ));
+    let events: Vec<_> = audit
+        .events
+        .iter()
+        .map(|(topic, count)| format!("{count} {}", topic.trim_end_matches(".v1")))
+        .collect();
+    screen.line(&format!("  events named by the manifests, each in its topic: {}", events.join(", ")));
     for (target, count) in &audit.confirmed {
         screen.line(&format!(
             "  {count} deliveries confirmed by {target}, each found there with the same content"

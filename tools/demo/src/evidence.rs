@@ -1,18 +1,22 @@
 //! What each party says afterwards: senders, Kafka, tracker, receivers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Context as _;
 use waybill_contracts::{
-    MessageId,
+    EventId, MessageId, Record,
+    billing::ChargeEvent,
+    clinical::{AppointmentEvent, EncounterEvent, PatientEvent},
+    delivery::{Manifest, ManifestStage},
     inbound::{InboundMessage, InboundRejected},
+    lab::{LabOrder, LabResult},
 };
 use waybill_simulator::{
     receive::Received,
     send::{Fate, MessageRecord},
     sha256_hex,
 };
-use waybill_testkit::{Installation, tracker::Waybill};
+use waybill_testkit::{Installation, Topics, tracker::Waybill};
 
 use crate::messages::Letter;
 
@@ -53,6 +57,9 @@ pub struct Stored {
     pub bytes: Vec<u8>,
 }
 
+/// Ids of events, by topic without namespace.
+pub type Events = BTreeMap<String, BTreeSet<EventId>>;
+
 /// Everything that was said.
 #[derive(Debug)]
 pub struct Evidence {
@@ -62,6 +69,10 @@ pub struct Evidence {
     pub stored: Vec<Stored>,
     /// `inbound.rejected`.
     pub refused: Vec<Stored>,
+    /// The canonical events in their topics, each decoded, by the message they came of.
+    pub events: HashMap<MessageId, Events>,
+    /// The events that the normalizer's manifests name.
+    pub manifests: HashMap<MessageId, Events>,
     /// By the tracker.
     pub waybills: HashMap<MessageId, Waybill>,
     /// By the receivers, in order of arrival.
@@ -96,10 +107,41 @@ impl Evidence {
                 bytes,
             });
         }
+        let mut events = HashMap::new();
+        collect::<PatientEvent>(&topics, &mut events, |event| event.source.message_id).await?;
+        collect::<EncounterEvent>(&topics, &mut events, |event| event.source.message_id).await?;
+        collect::<AppointmentEvent>(&topics, &mut events, |event| event.source.message_id).await?;
+        collect::<LabOrder>(&topics, &mut events, |event| event.source.message_id).await?;
+        collect::<LabResult>(&topics, &mut events, |event| event.source.message_id).await?;
+        collect::<ChargeEvent>(&topics, &mut events, |event| event.source.message_id).await?;
+        let mut manifests = HashMap::<_, Events>::new();
+        for (_, manifest) in topics.decoded::<Manifest>(Manifest::TOPIC).await? {
+            if manifest.stage == ManifestStage::Normalized {
+                let named = manifests.entry(manifest.message_id).or_default();
+                for event in manifest.events {
+                    named.entry(event.topic).or_default().insert(event.event_id);
+                }
+            }
+        }
         let mut waybills = HashMap::new();
         for waybill in installation.tracker().whole(&[]).await? {
             waybills.insert(waybill.id()?, waybill);
         }
-        Ok(Self { sent, stored, refused, waybills, received })
+        Ok(Self { sent, stored, refused, events, manifests, waybills, received })
     }
+}
+
+/// Adds the events of a topic. The same event may stand there twice, after a repeat; an event is its id.
+async fn collect<T: Record>(
+    topics: &Topics,
+    into: &mut HashMap<MessageId, Events>,
+    message: impl Fn(&T) -> MessageId,
+) -> anyhow::Result<()> {
+    for (record, event) in topics.decoded::<T>(T::TOPIC).await? {
+        let headers = record.event_headers().with_context(|| format!("headers of {record:?}"))?;
+        anyhow::ensure!(headers.correlation_id == message(&event), "{record:?} is of another message");
+        let id = headers.id.parse().with_context(|| format!("id of {record:?}"))?;
+        into.entry(message(&event)).or_default().entry(T::TOPIC.to_owned()).or_default().insert(id);
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use waybill_testkit::{Installation, Stack, Target, Unit};
+use waybill_testkit::{Installation, Stack, TOKEN, Target, Unit};
 
 use crate::{screen::Screen, stop_signal};
 
@@ -38,6 +38,9 @@ pub async fn run(stack: &Stack, folder: &Path, screen: &mut Screen) -> anyhow::R
     screen.line(&format!("Configuration and logs: {}", folder.display()));
     screen
         .line("MLLP: ehr 127.0.0.1:2575, lis 127.0.0.1:2576. Tracker: http://127.0.0.1:8090/api/v1/messages");
+    screen.line(&format!(
+        "HTTP: POST http://127.0.0.1:8080/fhir and /hl7 with `Authorization: Bearer {TOKEN}`"
+    ));
     for (name, address) in TARGETS {
         screen.line(&format!(
             "Results for {name} go to {address}: `target/debug/simulator receive --listen {address}`"

@@ -1,10 +1,10 @@
 //! `make demo`: a whole Waybill on the real stack, real messages, trouble on purpose, and an account of all of it.
 //!
 //! 1. [`messages`]: what is sent: a seeded hospital's traffic, or the files of a folder.
-//! 2. [`scene`]: two feeds send at once to the services; one receiving system goes down and comes back, the other
+//! 2. [`scene`]: three feeds send at once to the services, HL7 v2 over MLLP and FHIR over HTTP; one receiving system goes down and comes back, the other
 //!    refuses one order for good.
 //! 3. [`evidence`] and [`audit`]: what senders, Kafka, tracker and receivers each say, and whether they agree.
-//! 4. [`closing`]: the balance sheet, three waybills, and where to look around.
+//! 4. [`closing`]: the balance sheet, four waybills, and where to look around.
 //!
 //! [`foreground`] is `make run`: the services against the stack as it stands, until Ctrl-C.
 

@@ -87,7 +87,9 @@ async fn demo(screen: &mut Screen) -> anyhow::Result<bool> {
                 "{} messages of a seeded hospital, DEMO_SEED={}",
                 options.count, options.seed
             ));
-            messages::generated(options.seed, options.count)
+            let letters = messages::generated(options.seed, options.count);
+            screen.line(&format!("  {}", messages::summary(&letters)));
+            letters
         }
         Some(folder) => {
             let (letters, skipped) = messages::from_folder(folder)?;
@@ -127,7 +129,8 @@ async fn demo(screen: &mut Screen) -> anyhow::Result<bool> {
     };
     if options.keep && outcome.is_ok() {
         screen.line(
-            "\nThe services go on (DEMO_KEEP=1): ehr 127.0.0.1:2575, lis 127.0.0.1:2576. Ctrl-C stops them.",
+            "\nThe services go on (DEMO_KEEP=1): ehr 127.0.0.1:2575, lis 127.0.0.1:2576, FHIR and HL7 over HTTP \
+             127.0.0.1:8080. Ctrl-C stops them.",
         );
         stop.await;
     }

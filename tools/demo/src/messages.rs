@@ -1,6 +1,6 @@
 //! What is sent.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use waybill_simulator::{
     folder,
@@ -11,7 +11,7 @@ use waybill_simulator::{
 /// One message to be sent.
 #[derive(Clone, Debug)]
 pub struct Letter {
-    /// `ehr` or `lis`.
+    /// `ehr`, `lis` or `fhir`.
     pub feed: &'static str,
     /// The bytes and where they came from.
     pub outgoing: Outgoing,
@@ -21,14 +21,52 @@ pub struct Letter {
     pub filler_order: Option<String>,
     /// A result that is final or corrected.
     pub released: bool,
+    /// Of a FHIR Bundle: how many resources of each type it brings.
+    pub resources: BTreeMap<&'static str, usize>,
 }
 
-/// Names of the feeds.
-pub const FEEDS: [&str; 2] = ["ehr", "lis"];
+/// Names of the feeds: the EHR and the laboratory over MLLP, the clinic's FHIR over HTTP.
+pub const FEEDS: [&str; 3] = ["ehr", "lis", FHIR];
+/// The feed over HTTP.
+pub const FHIR: &str = "fhir";
+/// Share of FHIR Bundles: each holds what would be a dozen HL7 v2 messages.
+const FHIR_SHARE: f64 = 0.07;
 
 /// The traffic of a seeded hospital.
 pub fn generated(seed: u64, count: usize) -> Vec<Letter> {
-    Generator::new(GenerateConfig::new(seed, count)).map(Letter::from).collect()
+    let config = GenerateConfig { fhir_share: FHIR_SHARE, ..GenerateConfig::new(seed, count) };
+    Generator::new(config).map(Letter::from).collect()
+}
+
+impl Letter {
+    /// A message of which nothing is known.
+    pub fn unknown(feed: &'static str, outgoing: Outgoing) -> Self {
+        Self { feed, outgoing, kind: None, filler_order: None, released: false, resources: BTreeMap::new() }
+    }
+}
+
+/// How many of each sort, for people.
+pub fn summary(letters: &[Letter]) -> String {
+    let mut sorts = BTreeMap::<&str, usize>::new();
+    for letter in letters {
+        *sorts.entry(sort(letter.kind)).or_default() += 1;
+    }
+    let sorts: Vec<_> = sorts.iter().map(|(sort, count)| format!("{count} {sort}")).collect();
+    sorts.join(", ")
+}
+
+fn sort(kind: Option<Kind>) -> &'static str {
+    match kind {
+        Some(Kind::Adt) => "ADT",
+        Some(Kind::Appointment) => "scheduling (SIU)",
+        Some(Kind::Order) => "orders (ORM, OML)",
+        Some(Kind::Charge) => "charges (DFT)",
+        Some(Kind::Result) => "results (ORU)",
+        Some(Kind::Bundle) => "FHIR Bundles",
+        Some(Kind::NoDestination) => "that nobody wants",
+        Some(Kind::MissingControlId | Kind::MissingPatient | Kind::BrokenBundle) => "to be refused",
+        None => "of yours",
+    }
 }
 
 impl From<Generated> for Letter {
@@ -37,27 +75,33 @@ impl From<Generated> for Letter {
             feed: match generated.feed {
                 Feed::Ehr => "ehr",
                 Feed::Lis => "lis",
+                Feed::Fhir => FHIR,
             },
             kind: Some(generated.expect.kind),
             filler_order: generated.filler_order.clone(),
             released: matches!(generated.result_status, Some("F" | "C")),
+            resources: generated.resources.clone(),
             outgoing: Outgoing::from(generated),
         }
     }
 }
 
-/// The messages of a folder, and the names of the files that hold none. Results go to the laboratory's feed, all else
-/// to the EHR's; a file or batch with many messages is sent message by message.
+/// The messages of a folder, and the names of the files that hold none. FHIR goes to the feed over HTTP, results to the
+/// laboratory's, all else to the EHR's; a file or batch with many messages is sent message by message.
 pub fn from_folder(path: &Path) -> anyhow::Result<(Vec<Letter>, Vec<String>)> {
     let (mut letters, mut skipped) = (Vec::new(), Vec::new());
     for outgoing in folder::read(path, true)? {
+        if outgoing.is_fhir() {
+            letters.push(Letter::unknown(FHIR, outgoing));
+            continue;
+        }
         if !has_header(&outgoing.bytes) {
             skipped.push(outgoing.source.unwrap_or_default());
             continue;
         }
         let message_type = field(&outgoing.bytes, 8).unwrap_or_default();
         let feed = if message_type.starts_with(b"ORU") { "lis" } else { "ehr" };
-        letters.push(Letter { feed, outgoing, kind: None, filler_order: None, released: false });
+        letters.push(Letter::unknown(feed, outgoing));
     }
     Ok((letters, skipped))
 }

@@ -1,4 +1,4 @@
-//! The run: receivers, services, two senders at once, and trouble on purpose.
+//! The run: receivers, services, three senders at once, and trouble on purpose.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -7,12 +7,12 @@ use waybill_simulator::{
     receive::{Action, Behaviour, Condition, ReceiveConfig, Received, Receiver, ReceiverHandle, Rule},
     send::{CancellationToken, Progress, SendConfig, SendReport, Sender},
 };
-use waybill_testkit::{Builder, Installation, Stack, Target, Tracker, Unit, eventually, pending};
+use waybill_testkit::{Builder, Installation, Stack, TOKEN, Target, Tracker, Unit, eventually, pending};
 
 use crate::{
     audit::Plan,
     evidence::{Evidence, Sent},
-    messages::{FEEDS, Letter},
+    messages::{FEEDS, FHIR, Letter},
     screen::Screen,
 };
 
@@ -88,13 +88,13 @@ pub fn plan(letters: &[Letter]) -> Plan {
 /// How the messages are sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Messages per second over both feeds.
+    /// Messages per second over all feeds.
     pub rate: f64,
     /// How long the portal is down.
     pub outage: Duration,
 }
 
-/// Sends all letters by both feeds at once while the portal is down for a while.
+/// Sends all letters by all feeds at once while the portal is down for a while.
 pub async fn play(
     installation: &Installation,
     receivers: &Receivers,
@@ -109,7 +109,7 @@ pub async fn play(
         let share: Vec<_> = letters.iter().filter(|letter| letter.feed == feed).cloned().collect();
         if !share.is_empty() {
             let rate = pace.rate * share.len() as f64 / total as f64;
-            feeds.push(Feed::start(installation.mllp(feed)?, share, rate));
+            feeds.push(Feed::start(feed, installation.mllp(feed)?, share, rate));
         }
     }
     let (mut down, mut was_down, mut outage_end) = (false, false, None);
@@ -190,12 +190,14 @@ struct Feed {
 }
 
 impl Feed {
-    fn start(address: SocketAddr, letters: Vec<Letter>, rate: f64) -> Self {
+    fn start(name: &str, address: SocketAddr, letters: Vec<Letter>, rate: f64) -> Self {
+        let address = address.to_string();
+        let way = if name == FHIR { SendConfig::fhir(address, Some(TOKEN)) } else { SendConfig::to(address) };
         let config = SendConfig {
             connections: 4,
             rate: Some(rate),
             give_up_after: Duration::from_mins(1),
-            ..SendConfig::to(address.to_string())
+            ..way
         };
         let sender = Sender::new(config);
         let progress = sender.progress();

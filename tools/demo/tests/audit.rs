@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use waybill_contracts::{EventId, MessageId};
 use waybill_demo::{
     audit::{Audit, Plan},
-    evidence::{Evidence, Sent, Stored},
+    evidence::{Events, Evidence, Sent, Stored},
     messages::Letter,
 };
 use waybill_simulator::{
@@ -61,6 +61,7 @@ fn truth() -> Evidence {
         kind: Some(Kind::Result),
         filler_order: Some("F1".into()),
         released: true,
+        resources: BTreeMap::new(),
     };
     let attempt = Attempt { at: Duration::ZERO, took: Duration::ZERO, result: "AA".into() };
     let record = MessageRecord {
@@ -90,9 +91,15 @@ fn truth() -> Evidence {
         sent: vec![Sent { letter, record }],
         stored: vec![Stored { id, feed: "lis".into(), sha256, bytes: MESSAGE.to_vec() }],
         refused: Vec::new(),
+        events: [(id, events())].into(),
+        manifests: [(id, events())].into(),
         waybills: [(id, waybill)].into(),
         received: BTreeMap::from([at("portal"), at("health")]),
     }
+}
+
+fn events() -> Events {
+    Events::from([("lab.result.v1".to_owned(), [ids().1].into())])
 }
 
 fn plan() -> Plan {
@@ -119,12 +126,24 @@ fn every_lie_is_found() {
         evidence.waybills.values_mut().next().unwrap()
     }
     type Spoil = fn(&mut Evidence);
-    let lies: [(Spoil, &str); 13] = [
+    let lies: [(Spoil, &str); 19] = [
         (|e| e.stored.clear(), "not in inbound.message"),
         (|e| e.stored[0].sha256 = "0".into(), "nobody sent these bytes"),
         (|e| e.sent[0].record.fate = Fate::GivenUp, "never answered"),
         (|e| e.sent[0].record.fate = Fate::Refused, "not in inbound.rejected"),
         (|e| e.waybills.clear(), "no waybill"),
+        (|e| e.manifests.clear(), "no manifest"),
+        (|e| e.events.clear(), "other events than its manifest names"),
+        (|e| e.manifests.values_mut().for_each(Events::clear), "other events than its manifest names"),
+        (|e| e.events.clear(), "has become 0 of lab.result.v1 instead of 1"),
+        (|e| e.sent[0].letter.kind = Some(Kind::NoDestination), "has become 1 of lab.result.v1 instead of 0"),
+        (
+            |e| {
+                e.sent[0].letter.kind = Some(Kind::Bundle);
+                e.sent[0].letter.resources = [("DiagnosticReport", 1), ("Claim", 1), ("ChargeItem", 1)].into();
+            },
+            "has become 0 of billing.charge.v1 instead of 2",
+        ),
         (|e| waybill(e).state = "OPEN".into(), "open"),
         (|e| waybill(e).state = "NO_DESTINATION".into(), "instead of delivered"),
         (|e| drop(waybill(e).lines.pop()), "no line for health"),
