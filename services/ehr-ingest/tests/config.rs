@@ -81,3 +81,51 @@ fn a_secret_is_demanded_and_an_unknown_key_is_named() {
     assert!(refused("").contains("patient_key.secret"));
     assert!(refused("[patient_key]\nallow_development_secret = true\n[[feed]]\nport = 1").contains("port"));
 }
+
+/// Keys of what is wrong with these feeds.
+fn wrong(feeds: &str) -> Vec<String> {
+    let text = format!("[patient_key]\nallow_development_secret = true\n{feeds}");
+    match from_toml::<Config>(&text) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.problems().iter().map(|problem| problem.key.clone()).collect(),
+    }
+}
+
+#[test]
+fn an_http_feed_names_who_may_come_in() {
+    let http = |rest: &str| wrong(&format!("[[feed]]\nprotocol = \"http\"\n{rest}"));
+    let hash = "0".repeat(64);
+    assert_eq!(http(""), ["feed.0.http"]);
+    assert_eq!(http("[feed.http]\nanonymous = true"), [""; 0]);
+    assert_eq!(http("[feed.http]\ntokens_file = \"tokens\""), [""; 0]);
+    assert_eq!(http(&format!("[feed.http]\ntokens = [{{ name = \"a\", sha256 = \"{hash}\" }}]")), [""; 0]);
+    let tls = "[feed.tls]\ncert_file = \"a\"\nkey_file = \"b\"\n";
+    assert_eq!(http(tls), ["feed.0.http"], "a certificate of the listener says nothing of its clients");
+    assert_eq!(http(&format!("{tls}client_ca_file = \"c\"")), [""; 0]);
+    assert_eq!(http("[feed.http]\nanonymous = true\ntokens_file = \"tokens\""), ["feed.0.http.anonymous"]);
+    assert_eq!(http("[feed.http]\ntokens = [{ name = \"a\", sha256 = \"secret\" }]"), ["feed.0.http.tokens"]);
+    assert_eq!(http("[feed.http]\nanonymous = true\npath = \"north\""), ["feed.0.http.path"]);
+    assert_eq!(http("[feed.http]\nanonymous = true\nmax_body_bytes = 0"), ["feed.0.http.max_body_bytes"]);
+    assert_eq!(wrong("[[feed]]\n[feed.http]\nanonymous = true"), ["feed.0.http"], "not of an MLLP feed");
+}
+
+#[test]
+fn addresses_files_and_limits_are_checked() {
+    assert_eq!(wrong("[[feed]]\nallow = [\"10.0.0.0/8\", \"somewhere\"]"), ["feed.0.allow"]);
+    assert_eq!(wrong("[[feed]]\n[feed.tls]\nhandshake_timeout = \"0s\""), ["feed.0.tls.cert_file", "feed.0.tls.key_file", "feed.0.tls.handshake_timeout"]);
+    assert_eq!(wrong("[[feed]]\nmax_garbage_bytes = 0"), ["feed.0.max_garbage_bytes"]);
+    assert_eq!(wrong("[limits]\nmax_buffered_bytes = 33554431"), ["limits.max_buffered_bytes"]);
+    assert_eq!(wrong("[limits]\nmax_buffered_bytes = 33554432"), [""; 0]);
+}
+
+#[test]
+fn only_http_feeds_share_an_address_and_only_where_nothing_contradicts() {
+    let two = |first: &str, second: &str| wrong(&format!("[[feed]]\nname = \"a\"\n{first}\n[[feed]]\nname = \"b\"\n{second}"));
+    let http = |path: &str| format!("protocol = \"http\"\nhttp = {{ anonymous = true, path = \"{path}\" }}");
+    assert_eq!(two("", ""), ["feed.1.listen"]);
+    assert_eq!(two("", &http("/b")), ["feed.1.listen"]);
+    assert_eq!(two(&http(""), &http("/b")), [""; 0]);
+    assert_eq!(two(&http("/b"), &http("/b")), ["feed.1.http.path"]);
+    assert_eq!(two(&http("/a"), &format!("allow = [\"10.0.0.0/8\"]\n{}", http("/b"))), ["feed.1.listen"]);
+    assert_eq!(two("", "listen = \"127.0.0.1:2576\""), [""; 0]);
+}

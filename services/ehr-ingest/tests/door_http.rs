@@ -142,6 +142,26 @@ async fn hl7_is_stored_before_it_is_answered_and_a_repeat_is_recognised() {
 }
 
 #[tokio::test]
+async fn a_batch_is_split_and_answered_as_one() {
+    let Some(door) = started("batch").await else { return };
+    let good = String::from_utf8(message("ADT^A01", "P1")).unwrap();
+    let batch = format!("FHS|^~\\&|E|F\rBHS|^~\\&|E|F|||||||B7\r{good}MSH|^~\\&|E|F|||20260304||ADT^A01|P2|P|2.5.1\rBTS|2\rFTS|1\r");
+    let response = post(&door, "/hl7", HL7_V2, batch).await;
+    assert_eq!(response.status(), 200);
+    let answer = response.text().await.unwrap();
+    assert!(answer.starts_with("FHS|") && answer.contains("\rMSA|AA|P1\r") && answer.contains("\rMSA|AE|P2\r"), "{answer}");
+    let stored = door.records::<InboundMessage>().await;
+    assert_eq!((stored.len(), stored[0].1.batch_index, stored[0].1.batch_control_id.as_deref()), (1, Some(0), Some("B7")));
+    assert_eq!(door.records::<InboundRejected>().await[0].1.batch_index, Some(1));
+    // Who wants no answer (MSH-15) gets a status.
+    let silent = "MSH|^~\\&|EHR|GENHOSP|||20260304101500-0500||ADT^A02|P3|P|2.5.1|||NE|AL\rPID|1||42^^^GENHOSP^MR\rPV1|1|I\r";
+    let response = post(&door, "/hl7", HL7_V2, silent).await;
+    assert_eq!((response.status().as_u16(), response.text().await.unwrap().as_str()), (204, ""));
+    assert_eq!(door.records::<InboundMessage>().await.len(), 2);
+    door.close().await;
+}
+
+#[tokio::test]
 async fn fhir_is_stored_before_it_is_answered_and_refusals_say_where() {
     let Some(door) = started("fhir").await else { return };
     let response = post(&door, "/fhir/Patient", FHIR_JSON, patient().to_string()).await;
@@ -327,28 +347,35 @@ async fn a_sender_that_drips_is_cut_off() {
 
 #[tokio::test]
 async fn bodies_share_a_budget_and_who_finds_none_left_is_told_to_come_again() {
-    let Some(door) = prepare("budget", "anonymous = true\nmax_body_bytes = 1000000").await else { return };
-    let door = door.set("feed.max_frame_bytes", 1_000_000).set("limits.max_buffered_bytes", 1_000_000).start();
+    let Some(door) = prepare("budget", "anonymous = true\nmax_body_bytes = 500000").await else { return };
+    let door = door.set("feed.max_frame_bytes", 500_000).set("limits.max_buffered_bytes", 1_000_000).start();
     door.ready().await;
-    let mut first = TcpStream::connect(door.mllp).await.unwrap();
-    let text = [message("ADT^A01", "B1"), b"NTE|1||".to_vec(), vec![b'x'; 700_000]].concat();
-    let head = format!("POST /hl7 HTTP/1.1\r\nHost: x\r\nContent-Type: {HL7_V2}\r\nContent-Length: {}\r\n\r\n", text.len());
-    first.write_all(head.as_bytes()).await.unwrap();
-    first.write_all(&text[..600_000]).await.unwrap();
-    let held = eventually("it is held", SOON, async || {
+    let (mut halves, length) = (Vec::new(), 480_000);
+    for id in ["B0", "B1"] {
+        let mut text = [message("ADT^A01", id), b"NTE|1||".to_vec()].concat();
+        text.resize(length, b'x');
+        let mut stream = TcpStream::connect(door.mllp).await.unwrap();
+        let head = format!("POST /hl7 HTTP/1.1\r\nHost: x\r\nContent-Type: {HL7_V2}\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&text[..450_000]).await.unwrap();
+        halves.push((stream, text));
+    }
+    let held = eventually("both are held", SOON, async || {
         let bytes = door.metric("waybill_buffered_bytes", "").await;
-        if bytes > 599_000.0 { Ok(()) } else { pending(format!("{bytes} bytes")) }
+        if bytes > 899_000.0 { Ok(()) } else { pending(format!("{bytes} bytes")) }
     });
     held.await.unwrap();
-    let (status, code, headers) = issue(post(&door, "/fhir", FHIR_JSON, vec![b' '; 500_000]).await).await;
+    let (status, code, headers) = issue(post(&door, "/fhir", FHIR_JSON, vec![b' '; 200_000]).await).await;
     assert_eq!((status, code.as_str(), headers["retry-after"].to_str().unwrap()), (503, "transient", "5"));
     assert_eq!(hl7(&door, "B2").await.status(), 200, "there is room for a small one");
-    first.write_all(&text[600_000..]).await.unwrap();
-    let mut answer = [0; 15];
-    first.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    for (stream, text) in &mut halves {
+        stream.write_all(&text[450_000..]).await.unwrap();
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    }
     assert!(refused(&door, "no_room").await > 0.9);
-    assert_eq!(post(&door, "/hl7", HL7_V2, [message("ADT^A01", "B3"), vec![b'x'; 500_000]].concat()).await.status(), 200);
+    assert_eq!(post(&door, "/hl7", HL7_V2, [message("ADT^A01", "B3"), vec![b'x'; 400_000]].concat()).await.status(), 200);
     door.close().await;
 }
 

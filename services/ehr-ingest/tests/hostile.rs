@@ -90,7 +90,7 @@ async fn headers_that_are_cut_off_are_answered_where_they_can_be_and_always_kept
             "H4",
             Some("100"),
         ),
-        (b"MSH$%~\\*$EHR$GH$$$20260304$$ADT%A02$H5\r", "AA", "H5", None),
+        (b"MSH$%~\\*$EHR$GH$$$20260304$$ADT%A09$H5\r", "AA", "H5", None),
     ];
     let mut sender = door.connect().await;
     for (bytes, code, id, error) in answered {
@@ -233,6 +233,57 @@ async fn a_sender_cannot_flood_the_log() {
 }
 
 #[tokio::test]
+async fn bytes_without_a_beginning_do_not_come_in_for_ever() {
+    let Some(door) = Door::started("endless").await else { return };
+    let mut sender = door.connect().await;
+    sender.write(&[&noise(60_000), framed(&message("ADT^A01", "E1")).as_slice()].concat()).await;
+    sender.reply().await.unwrap().is("AA", "E1", None);
+    // More than 64 KiB of it, in any pieces.
+    for _ in 0..10 {
+        if sender.stream.write_all(&noise(10_000)).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(sender.reply().await, None);
+    assert!((door.metric("waybill_connections_refused_total", "reason=\"garbage\"").await - 1.0).abs() < 0.1);
+    // What is left of a frame that was too large is no garbage.
+    let mut sender = door.connect().await;
+    let long = [message("ADT^A02", "E2").as_slice(), b"NTE|1||", &noise(17 * 1024 * 1024)].concat();
+    sender.exchange(&long).await.is("AR", "E2", Some("102"));
+    sender.exchange(&message("ADT^A01", "E3")).await.is("AA", "E3", None);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn unfinished_frames_of_all_connections_share_a_budget() {
+    let Some(door) = Door::prepare("budget").await else { return };
+    let door = door.set("feed.max_frame_bytes", 500_000).set("limits.max_buffered_bytes", 1_000_000).start();
+    door.ready().await;
+    let mut text = [message("ADT^A01", "M1"), b"NTE|1||".to_vec()].concat();
+    text.resize(400_000, b'x');
+    let wire = framed(&text);
+    let mut first = door.connect().await;
+    first.write(&wire[..300_000]).await;
+    let held = eventually("it is held", SOON, async || {
+        let bytes = door.metric("waybill_buffered_bytes", "").await;
+        if bytes >= 300_000.0 { Ok(()) } else { pending(format!("{bytes} bytes")) }
+    });
+    held.await.unwrap();
+    let mut second = door.connect().await;
+    // The connection may be closed before all of it is written.
+    let mut text = [message("ADT^A01", "M2"), b"NTE|1||".to_vec()].concat();
+    text.resize(490_000, b'x');
+    let _ = second.stream.write_all(&framed(&text)).await;
+    second.reply().await.expect("an answer").is("AR", "M2", Some("207"));
+    assert_eq!(second.reply().await, None);
+    assert!((door.metric("waybill_connections_refused_total", "reason=\"no_room\"").await - 1.0).abs() < 0.1);
+    door.connect().await.exchange(&message("ADT^A01", "M3")).await.is("AA", "M3", None);
+    first.write(&wire[300_000..]).await;
+    first.reply().await.unwrap().is("AA", "M1", None);
+    door.close().await;
+}
+
+#[tokio::test]
 async fn a_message_made_to_grow_is_refused_and_a_long_report_is_not() {
     let Some(door) = Door::started("grow").await else { return };
     let mut sender = door.connect().await;
@@ -264,7 +315,7 @@ async fn what_no_topic_takes_is_kept_with_its_beginning_and_what_cannot_become_a
     waybill.wait_ready(SOON).await.unwrap();
     let mut sender = Sender::to(waybill.mllp("ehr").unwrap()).await;
     let limit = 16 * 1024 * 1024;
-    let head = b"MSH|^~\\&|EHR|GENHOSP|||20260304||ADT^A02|W1|P|2.5.1\rZZZ|".as_slice();
+    let head = b"MSH|^~\\&|EHR|GENHOSP|||20260304||ADT^A09|W1|P|2.5.1\rZZZ|".as_slice();
     sender.exchange(&[head, &noise(limit - head.len())].concat()).await.is("AR", "W1", Some("102"));
 
     // Stored as it came, but its result has the text a second time.

@@ -100,12 +100,13 @@ impl Default for LimitsConfig {
 }
 
 impl LimitsConfig {
-    /// What is wrong with them, for these feeds.
+    /// What is wrong with them, for these feeds. A message takes up to twice its bytes while it comes in: its buffer grows
+    /// by doubling, and what is inflated is there beside what it was inflated from.
     pub(super) fn problems(&self, feeds: &[FeedConfig]) -> Option<ConfigProblem> {
-        let largest = feeds.iter().map(FeedConfig::largest).max().unwrap_or(0);
-        let too_little = self.max_buffered_bytes < largest;
+        let needed = feeds.iter().map(FeedConfig::largest).max().unwrap_or(0).saturating_mul(2);
+        let too_little = self.max_buffered_bytes < needed;
         too_little.then(|| {
-            let message = format!("is less than the largest message that a feed takes ({largest})");
+            let message = format!("is less than twice the largest message that a feed takes ({needed})");
             ConfigProblem::new("limits.max_buffered_bytes", message)
         })
     }

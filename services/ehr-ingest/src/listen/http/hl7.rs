@@ -5,7 +5,7 @@
 //!
 //! | answer | status |
 //! |---|---|
-//! | AR with 207, not stored | 503, `Retry-After` |
+//! | AR with 207, not stored; a batch not all of which is stored | 503, `Retry-After` |
 //! | larger than the feed takes | 413 with AR where MSH can be read |
 //! | nothing that an answer could refer to | 400 |
 //! | no acknowledgement is wanted | 204 |
@@ -17,7 +17,10 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
     http::request::Parts,
 };
-use waybill_hl7v2::{Index, ack, batch, mllp::HEAD_BYTES};
+use waybill_hl7v2::{
+    Index, ack, batch,
+    mllp::{Frame, HEAD_BYTES},
+};
 
 use super::{Inner, answer::Answer, body::Received};
 use crate::listen::{
@@ -43,31 +46,30 @@ pub(super) async fn take(
         Some(answer) => answer,
         None => exchange.settle().await,
     };
+    let is_stored = exchange.commit_frame() != Some(Frame::CommitNak);
     match answer {
         exchange::Answer::Write(ack) => {
-            let kind = content_type(head);
-            let is_late = is_not_stored(&ack);
+            let is_late = !is_stored && asks_for_repeat(&ack);
             let status = match (is_late, is_too_large) {
                 (true, _) => StatusCode::SERVICE_UNAVAILABLE,
                 (false, true) => StatusCode::PAYLOAD_TOO_LARGE,
                 (false, false) => StatusCode::OK,
             };
-            let answer = Answer::hl7(status, kind, ack);
+            let answer = Answer::hl7(status, content_type(head), ack);
             if is_late { answer.later() } else { answer }
         }
+        _ if !is_stored => Answer::empty(StatusCode::SERVICE_UNAVAILABLE).later(),
         exchange::Answer::Nothing => Answer::empty(StatusCode::NO_CONTENT),
         exchange::Answer::Close if is_too_large => Answer::empty(StatusCode::PAYLOAD_TOO_LARGE),
         exchange::Answer::Close => Answer::empty(StatusCode::BAD_REQUEST),
     }
 }
 
-/// Whether the acknowledgement says that the message is to be sent again.
-fn is_not_stored(ack: &[u8]) -> bool {
-    ack::read(ack).is_ok_and(|view| {
-        let code = view.code.is_some_and(|code| code == ack::AckCode::AR || code == ack::AckCode::CR);
-        let internal = Some(ack::ErrorCode::ApplicationInternalError);
-        code && view.errors.iter().any(|error| error.code == internal)
-    })
+/// Whether the acknowledgement of what is not stored says that it is to be sent again: error 207, and any
+/// acknowledgement of a batch.
+fn asks_for_repeat(ack: &[u8]) -> bool {
+    let internal = Some(ack::ErrorCode::ApplicationInternalError);
+    ack::read(ack).map_or(true, |view| view.errors.iter().any(|error| error.code == internal))
 }
 
 /// That of the request: the answer is in its language, and in its character set (MSH-18).
