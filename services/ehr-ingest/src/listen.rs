@@ -7,6 +7,7 @@ mod budget;
 mod connection;
 mod exchange;
 mod feed;
+mod history;
 mod http;
 mod quiet;
 mod recent;
@@ -29,6 +30,7 @@ pub(crate) use self::{
     allow::Network,
     budget::Budget,
     feed::OpenFeed,
+    history::read_back,
     http::Tokens,
     store::{BrokerProbe, Schemas, Store},
 };

@@ -1,6 +1,6 @@
 //! Wires the roles to sockets and topics.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::Context as _;
 use waybill_contracts::{
@@ -13,7 +13,7 @@ use waybill_runtime::{Context, HumanDuration, kafka};
 
 use crate::{
     config::{Config, Role},
-    listen::{BrokerProbe, Budget, Listener, OpenFeed, Schemas, Shared, Store},
+    listen::{BrokerProbe, Budget, Listener, OpenFeed, Schemas, Shared, Store, read_back},
     normalize::{GROUP, Normalizer, OUTPUTS, Outputs},
     profile::ProfileErrors,
 };
@@ -58,7 +58,9 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
     let producer = Producer::start(&config.kafka, options, broker.clone())?;
     let store = Arc::new(Store::new(producer.clone(), broker, &namespace, MAX_UNACKNOWLEDGED));
     let shared = Shared { store: store.clone(), budget: Budget::new(config.limits.max_buffered_bytes) };
+    let mut memories = HashMap::new();
     for feeds in by_address(config)? {
+        memories.extend(feeds.iter().map(|open| (open.feed.name.clone(), open.memory.clone())));
         let listener = Listener::bind(feeds, shared.clone()).await?;
         let (shutdown, producer) = (context.shutdown.clone(), producer.clone());
         context.tasks.spawn("listener", async move {
@@ -77,6 +79,12 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
         let look = async || Schemas::look_up(&codec, &namespace).await;
         let Some(schemas) = kafka::until(&platform, &shutdown, look).await else { return Ok(()) };
         store.open(schemas);
+        // Messages are taken meanwhile. Whoever directs senders here should wait, though: not for long.
+        let inbound = namespace.topic(InboundMessage::TOPIC);
+        tokio::select! {
+            () = read_back(&config.kafka, &codec, &inbound, &memories) => {}
+            () = shutdown.cancelled() => {}
+        }
         platform.ready();
         Ok(())
     });

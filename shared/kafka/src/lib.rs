@@ -25,6 +25,7 @@ mod producer;
 mod read;
 mod record;
 mod registry;
+mod tail;
 mod watermark;
 
 pub use batch::run_batch;
@@ -40,6 +41,7 @@ pub use producer::{Delivery, Producer, ProducerOptions};
 pub use read::read_all;
 pub use record::{InRecord, TopicPartition};
 pub use registry::{Registry, RegistryError, SchemaId};
+pub use tail::Tail;
 
 /// A number in 0..1 for jitter. The standard library seeds its hashers at random; nothing here needs more than that.
 fn random() -> f64 {

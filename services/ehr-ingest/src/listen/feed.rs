@@ -1,14 +1,13 @@
 //! A feed with its listener's state.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use parking_lot::Mutex;
 use waybill_hl7v2::{ack::AckCode, mllp::Inbound};
 use waybill_telemetry::metrics::{self, Counter, Gauge, Histogram, Label, Metric};
 
 use super::{
     quiet::Quiet,
-    recent::{Recent, Slots},
+    recent::Memory,
 };
 use crate::{config::FeedConfig, feed::Feed};
 
@@ -16,8 +15,7 @@ use crate::{config::FeedConfig, feed::Feed};
 pub(crate) struct OpenFeed {
     pub(crate) feed: Feed,
     pub(crate) settings: FeedConfig,
-    pub(crate) slots: Slots,
-    pub(crate) recent: Mutex<Recent>,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) meters: Meters,
     pub(crate) quiet: Lines,
 }
@@ -57,8 +55,8 @@ impl OpenFeed {
             received: [AckCode::AA, AckCode::AE, AckCode::AR, AckCode::CA, AckCode::CE, AckCode::CR].map(received),
             unanswered: metrics::counter(Metric::MessagesReceived, &[name, Label::Ack("none")]),
         };
-        let recent = Mutex::new(Recent::new(settings.remember));
-        Self { feed, settings, slots: Slots::default(), recent, meters, quiet: Lines::default() }
+        let memory = Arc::new(Memory::new(settings.remember));
+        Self { feed, settings, memory, meters, quiet: Lines::default() }
     }
 
     /// Counts a frame that is none, and says so without its content.

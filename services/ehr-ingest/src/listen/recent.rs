@@ -9,6 +9,7 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
+use parking_lot::Mutex;
 use waybill_contracts::{MessageId, Timestamp};
 use waybill_hl7v2::ack::AckCode;
 
@@ -22,20 +23,48 @@ pub(crate) struct Slot(u64);
 
 /// Makes slots.
 #[derive(Debug, Default)]
-pub(crate) struct Slots(RandomState);
+struct Slots(RandomState);
 
 impl Slots {
-    pub(crate) fn of(&self, control: Control<'_>) -> Slot {
+    fn of(&self, control: Control<'_>) -> Slot {
         Slot(self.0.hash_one(control))
     }
 }
 
 /// Remembers up to a number of messages and forgets the oldest first.
-pub(crate) struct Recent {
+struct Recent {
     /// The last message with this control id.
     by_control: HashMap<Slot, (MessageId, Known)>,
     order: VecDeque<Slot>,
     capacity: usize,
+}
+
+/// What is remembered of a feed.
+pub(crate) struct Memory {
+    slots: Slots,
+    recent: Mutex<Recent>,
+}
+
+impl Memory {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { slots: Slots::default(), recent: Mutex::new(Recent::new(capacity)) }
+    }
+
+    /// Where a message with this control id is remembered, and what is known of it.
+    pub(crate) fn look(&self, control: Control<'_>, id: MessageId) -> (Slot, Seen) {
+        let slot = self.slots.of(control);
+        (slot, self.recent.lock().look(slot, id))
+    }
+
+    /// See [`Recent::remember`].
+    pub(crate) fn remember(&self, slot: Slot, id: MessageId, known: Known) {
+        self.recent.lock().remember(slot, id, known);
+    }
+
+    /// See [`Recent::remember_older`].
+    pub(crate) fn remember_older(&self, control: Control<'_>, id: MessageId, known: Known) -> bool {
+        self.recent.lock().remember_older(self.slots.of(control), id, known)
+    }
 }
 
 /// How a message was answered.
@@ -59,11 +88,11 @@ pub(crate) enum Seen {
 }
 
 impl Recent {
-    pub(crate) fn new(capacity: usize) -> Self {
+    fn new(capacity: usize) -> Self {
         Self { by_control: HashMap::new(), order: VecDeque::new(), capacity }
     }
 
-    pub(crate) fn look(&self, slot: Slot, id: MessageId) -> Seen {
+    fn look(&self, slot: Slot, id: MessageId) -> Seen {
         match self.by_control.get(&slot) {
             None => Seen::New,
             Some((known, how)) if *known == id => Seen::Repeat(*how),
@@ -74,7 +103,7 @@ impl Recent {
     }
 
     /// The message is stored.
-    pub(crate) fn remember(&mut self, slot: Slot, id: MessageId, known: Known) {
+    fn remember(&mut self, slot: Slot, id: MessageId, known: Known) {
         if self.capacity == 0 || self.by_control.insert(slot, (id, known)).is_some() {
             return;
         }
@@ -87,7 +116,7 @@ impl Recent {
     }
 
     /// The message was stored before all that is known; `false`: there is no room for older ones.
-    pub(crate) fn remember_older(&mut self, slot: Slot, id: MessageId, known: Known) -> bool {
+    fn remember_older(&mut self, slot: Slot, id: MessageId, known: Known) -> bool {
         if self.order.len() >= self.capacity {
             return false;
         }

@@ -9,3 +9,4 @@ mod keyed_real;
 mod producer;
 mod registry;
 mod support;
+mod tail;

@@ -60,8 +60,13 @@ impl<'a> One<'a> {
         index: &mut Index,
         around: &[&str],
     ) -> Begun<'a> {
-        let slot = (!envelope.control_id().is_empty()).then(|| feed.slots.of(envelope.control()));
-        let seen = slot.map_or(Seen::New, |slot| feed.recent.lock().look(slot, envelope.id()));
+        let (slot, seen) = match envelope.control_id() {
+            b"" => (None, Seen::New),
+            _ => {
+                let (slot, seen) = feed.memory.look(envelope.control(), envelope.id());
+                (Some(slot), seen)
+            }
+        };
         if let Seen::Repeat(known) = seen {
             return Begun::One(Self::repeat(feed, bytes, envelope, known, index));
         }
@@ -328,7 +333,7 @@ impl<'a> One<'a> {
         self.feed.meters.ack_seconds.record(self.received.elapsed().as_secs_f64());
         if let (true, Some(slot)) = (self.is_stored, self.slot) {
             let known = Known { received_at: self.received_at, code };
-            self.feed.recent.lock().remember(slot, self.id, known);
+            self.feed.memory.remember(slot, self.id, known);
         }
         std::mem::replace(&mut self.reply, Reply::NotOwed)
     }
