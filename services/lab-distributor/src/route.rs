@@ -27,7 +27,8 @@ pub fn route(table: &RoutingTable, result: &LabResult, event_id: EventId, now: T
     let mut routes = table.routes(result);
     let mut nobody = routes.is_empty().then_some(reason::NO_ROUTE);
     // Every target takes HL7 v2 over MLLP, and a result is delivered as it came.
-    if nobody.is_none() && result.original.content_type != HL7_V2 {
+    let is_hl7 = result.original.content_type == HL7_V2;
+    if nobody.is_none() && !is_hl7 {
         routes.clear();
         nobody = Some(reason::FORMAT_NOT_SPOKEN);
     }
@@ -59,7 +60,8 @@ pub fn route(table: &RoutingTable, result: &LabResult, event_id: EventId, now: T
         message_id: source.message_id,
         stage: ManifestStage::Routed,
         feed: source.feed.clone(),
-        message_type: source.message_type.clone(),
+        // Of FHIR it is the resource's type, and the message is the whole Bundle.
+        message_type: source.message_type.clone().filter(|_| is_hl7),
         control_id: source.control_id.clone(),
         received_at: Some(source.received_at),
         events: Vec::new(),

@@ -48,6 +48,8 @@ pub struct Audit {
     pub recovered_example: Option<MessageId>,
     /// A FHIR Bundle.
     pub bundle_example: Option<MessageId>,
+    /// What that one became: events by topic.
+    pub bundle_events: BTreeMap<String, usize>,
 }
 
 impl Audit {
@@ -59,6 +61,9 @@ impl Audit {
         audit.kafka(evidence);
         audit.tracker(evidence, &books);
         audit.receivers(evidence, &books);
+        if let Some(events) = audit.bundle_example.and_then(|id| evidence.events.get(&id)) {
+            audit.bundle_events = events.iter().map(|(topic, ids)| (topic.clone(), ids.len())).collect();
+        }
         audit.findings.sort();
         audit.findings.dedup();
         audit

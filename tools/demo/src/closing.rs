@@ -1,5 +1,7 @@
 //! What is shown at the end.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use waybill_contracts::MessageId;
 use waybill_testkit::Installation;
@@ -16,7 +18,7 @@ pub fn show(installation: &Installation, audit: &Audit, screen: &mut Screen) -> 
     for (title, example) in [
         ("A delivered message", audit.delivered_example),
         ("A message that a receiver refused", audit.rejected_example),
-        ("A FHIR Bundle, with the events it became", audit.bundle_example),
+        ("A FHIR Bundle", audit.bundle_example),
         ("A message that recovered after the receiver was down", audit.recovered_example),
     ] {
         screen.head(&format!("{title} (waybillctl where <id>)"));
@@ -25,6 +27,10 @@ pub fn show(installation: &Installation, audit: &Audit, screen: &mut Screen) -> 
                 run(installation, &["where", &id.to_string()], &[0, 3, 4], screen)?;
             }
             None => screen.line("  none in this run"),
+        }
+        if example.is_some() && example == audit.bundle_example {
+            // Lines are for those who subscribe; the rest of it waits in its topics for those to come.
+            screen.line(&format!("    became    {}", counts(&audit.bundle_events)));
         }
     }
     screen.head("Look around");
@@ -51,12 +57,7 @@ fn verdict(audit: &Audit, balanced: bool, screen: &mut Screen) {
         "  {} messages acknowledged and stored byte for byte, {} refused at the door and on record",
         audit.accepted, audit.refused
     ));
-    let events: Vec<_> = audit
-        .events
-        .iter()
-        .map(|(topic, count)| format!("{count} {}", topic.trim_end_matches(".v1")))
-        .collect();
-    screen.line(&format!("  events named by the manifests, each in its topic: {}", events.join(", ")));
+    screen.line(&format!("  events named by the manifests, each in its topic: {}", counts(&audit.events)));
     for (target, count) in &audit.confirmed {
         screen.line(&format!(
             "  {count} deliveries confirmed by {target}, each found there with the same content"
@@ -78,6 +79,12 @@ fn verdict(audit: &Audit, balanced: bool, screen: &mut Screen) {
     if balanced && audit.findings.is_empty() {
         screen.line("  Everything is accounted for.");
     }
+}
+
+fn counts(events: &BTreeMap<String, usize>) -> String {
+    let counts: Vec<_> =
+        events.iter().map(|(topic, count)| format!("{count} {}", topic.trim_end_matches(".v1"))).collect();
+    counts.join(", ")
 }
 
 /// The recovered message's id is the trace id as well.

@@ -193,12 +193,8 @@ impl Feed {
     fn start(name: &str, address: SocketAddr, letters: Vec<Letter>, rate: f64) -> Self {
         let address = address.to_string();
         let way = if name == FHIR { SendConfig::fhir(address, Some(TOKEN)) } else { SendConfig::to(address) };
-        let config = SendConfig {
-            connections: 4,
-            rate: Some(rate),
-            give_up_after: Duration::from_mins(1),
-            ..way
-        };
+        let config =
+            SendConfig { connections: 4, rate: Some(rate), give_up_after: Duration::from_mins(1), ..way };
         let sender = Sender::new(config);
         let progress = sender.progress();
         let outgoing = letters.iter().map(|letter| letter.outgoing.clone()).collect();

@@ -140,7 +140,8 @@ fn every_lie_is_found() {
         (
             |e| {
                 e.sent[0].letter.kind = Some(Kind::Bundle);
-                e.sent[0].letter.resources = [("DiagnosticReport", 1), ("Claim", 1), ("ChargeItem", 1)].into();
+                e.sent[0].letter.resources =
+                    [("DiagnosticReport", 1), ("Claim", 1), ("ChargeItem", 1)].into();
             },
             "has become 0 of billing.charge.v1 instead of 2",
         ),
