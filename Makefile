@@ -8,6 +8,10 @@ include deploy/local/stack.mk
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/waybill
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(CACHE)/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 60
 # Addresses of the stack for whatever runs against it.
 WITH_STACK = eval "$$($(STACK) env)";
 
@@ -44,6 +48,15 @@ bench: stack-up ## speed beside a raw producer and a null MLLP server, release b
 	cargo build --release -p ehr-ingest -p waybillctl -p waybill-tests --bins
 	@$(WITH_STACK) target/release/bench
 
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## every fuzz target for FUZZ_SECONDS (60); stops at the first finding
+	@# No nightly toolchain and no sanitizer: there is no unsafe code of ours that one would watch.
+	@cd fuzz; for target in $$($(CARGO_FUZZ) list); do \
+		mkdir -p corpus/$$target; \
+		RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run $$target --sanitizer none corpus/$$target seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 -verbosity=0 -print_final_stats=1; \
+	done
+
 .PHONY: check
 check: prerequisites $(CARGO_DENY) ## format, lints, licences and layering, documentation
 	cargo fmt --all --check
@@ -55,3 +68,6 @@ check: prerequisites $(CARGO_DENY) ## format, lints, licences and layering, docu
 
 $(CARGO_DENY):
 	cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)
+
+$(CARGO_FUZZ):
+	cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --quiet --root $(CACHE)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
