@@ -12,6 +12,7 @@ mod ingest;
 mod load;
 mod message;
 mod null_server;
+mod parse;
 mod raw;
 mod report;
 
@@ -62,7 +63,8 @@ fn main() -> Result<()> {
         [null_server::ARGUMENT] => return null_server::serve(),
         [] => Plan::new(false),
         ["--quick"] => Plan::new(true),
-        _ => bail!("usage: bench [--quick]"),
+        ["parse"] => return report_parse(&parse::measure(Duration::from_millis(500), 7)?),
+        _ => bail!("usage: bench [--quick | parse]"),
     };
     // One thread for the generator: it is measured by the process, and it must not take more than one of few cores.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&plan))
@@ -121,6 +123,10 @@ async fn run(plan: &Plan) -> Result<()> {
         levels,
         normalize,
     })
+}
+
+fn report_parse(parse: &parse::Parse) -> Result<()> {
+    Ok(std::io::stdout().write_all(parse.table().as_bytes())?)
 }
 
 /// What is measured in turns.
