@@ -75,7 +75,8 @@ impl Listener {
         let feeds: Vec<Arc<OpenFeed>> = feeds.into_iter().map(Arc::new).collect();
         let feed = feeds.first().context("a listener has a feed")?.clone();
         let settings = &feed.settings;
-        let allow = AllowList::new(&settings.allow).with_context(|| format!("feed {}: allow", feed.feed.name))?;
+        let allow =
+            AllowList::new(&settings.allow).with_context(|| format!("feed {}: allow", feed.feed.name))?;
         let open = |tls| Tls::open(&feed.feed.name, tls, settings.protocol);
         let tls = settings.tls.as_ref().map(open).transpose()?;
         let door = match settings.protocol {
@@ -104,7 +105,9 @@ impl Listener {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((_, peer)) if !entrance.allow.admits(peer.ip()) => entrance.feed.refuse_connection("address", peer),
+                Ok((_, peer)) if !entrance.allow.admits(peer.ip()) => {
+                    entrance.feed.refuse_connection("address", peer)
+                }
                 Ok((stream, peer)) => match places.clone().try_acquire_owned() {
                     Ok(place) => {
                         let (entrance, shutdown) = (entrance.clone(), shutdown.clone());
@@ -158,7 +161,12 @@ impl Entrance {
         tracing::debug!(feed = self.feed.feed.name, %peer, end, "connection closed");
     }
 
-    async fn behind_the_door<S>(&self, stream: S, peer: SocketAddr, shutdown: &CancellationToken) -> &'static str
+    async fn behind_the_door<S>(
+        &self,
+        stream: S,
+        peer: SocketAddr,
+        shutdown: &CancellationToken,
+    ) -> &'static str
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

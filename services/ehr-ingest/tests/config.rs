@@ -112,7 +112,10 @@ fn an_http_feed_names_who_may_come_in() {
 #[test]
 fn addresses_files_and_limits_are_checked() {
     assert_eq!(wrong("[[feed]]\nallow = [\"10.0.0.0/8\", \"somewhere\"]"), ["feed.0.allow"]);
-    assert_eq!(wrong("[[feed]]\n[feed.tls]\nhandshake_timeout = \"0s\""), ["feed.0.tls.cert_file", "feed.0.tls.key_file", "feed.0.tls.handshake_timeout"]);
+    assert_eq!(
+        wrong("[[feed]]\n[feed.tls]\nhandshake_timeout = \"0s\""),
+        ["feed.0.tls.cert_file", "feed.0.tls.key_file", "feed.0.tls.handshake_timeout"]
+    );
     assert_eq!(wrong("[[feed]]\nmax_garbage_bytes = 0"), ["feed.0.max_garbage_bytes"]);
     assert_eq!(wrong("[limits]\nmax_buffered_bytes = 33554431"), ["limits.max_buffered_bytes"]);
     assert_eq!(wrong("[limits]\nmax_buffered_bytes = 33554432"), [""; 0]);
@@ -120,7 +123,9 @@ fn addresses_files_and_limits_are_checked() {
 
 #[test]
 fn only_http_feeds_share_an_address_and_only_where_nothing_contradicts() {
-    let two = |first: &str, second: &str| wrong(&format!("[[feed]]\nname = \"a\"\n{first}\n[[feed]]\nname = \"b\"\n{second}"));
+    let two = |first: &str, second: &str| {
+        wrong(&format!("[[feed]]\nname = \"a\"\n{first}\n[[feed]]\nname = \"b\"\n{second}"))
+    };
     let http = |path: &str| format!("protocol = \"http\"\nhttp = {{ anonymous = true, path = \"{path}\" }}");
     assert_eq!(two("", ""), ["feed.1.listen"]);
     assert_eq!(two("", &http("/b")), ["feed.1.listen"]);

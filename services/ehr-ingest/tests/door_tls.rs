@@ -140,7 +140,11 @@ async fn a_client_needs_a_valid_certificate_of_the_right_authority() {
     for is_12 in [false, true] {
         let id = format!("C{}", u8::from(is_12));
         let bytes = message("ADT^A01", &id);
-        assert!(exchange(&door, &connector(&listeners, Some(&good), is_12), &bytes).await.is_some(), "{}", door.log());
+        assert!(
+            exchange(&door, &connector(&listeners, Some(&good), is_12), &bytes).await.is_some(),
+            "{}",
+            door.log()
+        );
         for (client, reason) in [
             (None, "certificate_missing"),
             (Some(&expired), "certificate_expired"),
@@ -228,4 +232,3 @@ async fn a_certificate_that_cannot_be_used_shows_at_the_start() {
     assert!(door.log().contains("TLS of feed door"), "{}", door.log());
     door.close().await;
 }
-

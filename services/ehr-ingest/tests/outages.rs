@@ -84,22 +84,27 @@ async fn without_a_registry_nothing_is_taken_until_there_is_one() {
 }
 
 #[tokio::test]
-async fn a_missing_topic_and_a_wrong_partition_count_are_named() {
+async fn a_missing_topic_and_dead_letters_without_their_partitions_are_named() {
     let Some(door) = Door::without_topics("topics").await else { return };
     door.register().await;
     let rejected = door.topic("inbound.rejected.v1");
+    let letters = door.topic("inbound.message.v1.dlq.ehr-ingest.normalize");
+    // A larger installation: any number will do.
+    let partitions = |name: &str| if name == InboundMessage::TOPIC { 5 } else { 1 };
     let others = TOPICS.iter().filter(|(name, _)| *name != "inbound.rejected.v1");
-    let others: Vec<_> = others.map(|(name, partitions)| (door.topic(name), *partitions)).collect();
+    let others: Vec<_> = others.map(|(name, _)| (door.topic(name), partitions(name))).collect();
     admin::create_topics(&door.kafka, &others).await.unwrap();
     let door = door.start();
     not_ready(&door, &["inbound.rejected.v1", "does not exist"]).await;
     let mut sender = door.connect().await;
     sender.exchange(&message("ADT^A01", "T1")).await.is("AR", "T1", Some("207"));
-    admin::create_topics(&door.kafka, &[(rejected.clone(), 2)]).await.unwrap();
-    not_ready(&door, &["inbound.rejected.v1", "2 partitions"]).await;
-    admin::delete_topics(&door.kafka, std::slice::from_ref(&rejected)).await.unwrap();
-    not_ready(&door, &["inbound.rejected.v1", "does not exist"]).await;
-    admin::create_topics(&door.kafka, &[(rejected, 3)]).await.unwrap();
+    admin::create_topics(&door.kafka, &[(rejected, 2)]).await.unwrap();
+    // The door can store now; a letter of the fifth partition would have no place.
+    not_ready(&door, &["dlq.ehr-ingest.normalize has 1 partitions", "inbound.message.v1 has 5", "equal"])
+        .await;
+    admin::delete_topics(&door.kafka, std::slice::from_ref(&letters)).await.unwrap();
+    not_ready(&door, &["dlq.ehr-ingest.normalize", "does not exist"]).await;
+    admin::create_topics(&door.kafka, &[(letters, 5)]).await.unwrap();
     door.ready().await;
     sender.exchange(&message("ADT^A01", "T1")).await.is("AA", "T1", None);
     door.close().await;

@@ -131,22 +131,37 @@ impl FeedConfig {
         };
         for network in &self.allow {
             let is_wrong = network.parse::<Network>().is_err();
-            check(is_wrong, "allow", "has an entry that is neither an address nor a network such as 10.0.0.0/8");
+            check(
+                is_wrong,
+                "allow",
+                "has an entry that is neither an address nor a network such as 10.0.0.0/8",
+            );
         }
         if let Some(tls) = &self.tls {
             check(tls.cert_file.as_os_str().is_empty(), "tls.cert_file", "is not set");
             check(tls.key_file.as_os_str().is_empty(), "tls.key_file", "is not set");
-            check(tls.handshake_timeout.get().is_zero(), "tls.handshake_timeout", "must be longer than nothing");
+            check(
+                tls.handshake_timeout.get().is_zero(),
+                "tls.handshake_timeout",
+                "must be longer than nothing",
+            );
         }
         let http = &self.http;
         check(http.max_body_bytes == 0, "http.max_body_bytes", "must be at least 1");
         let path_is_legal = http.path.is_empty()
-            || http.path.strip_prefix('/').is_some_and(|path| !path.is_empty() && path.split('/').all(is_path_part));
+            || http
+                .path
+                .strip_prefix('/')
+                .is_some_and(|path| !path.is_empty() && path.split('/').all(is_path_part));
         check(!path_is_legal, "http.path", "is neither empty nor of the form /name");
         let is_http = self.protocol == Protocol::Http;
         check(!is_http && self.http != HttpConfig::default(), "http", "is for protocol = \"http\"");
         let who = Tokens::check(&http.tokens);
-        check(who.is_err(), "http.tokens", "has an entry without a name or whose sha256 is not 64 hexadecimal digits");
+        check(
+            who.is_err(),
+            "http.tokens",
+            "has an entry without a name or whose sha256 is not 64 hexadecimal digits",
+        );
         let has_tokens = !http.tokens.is_empty() || http.tokens_file.is_some();
         check(
             is_http && !has_tokens && !self.demands_certificate() && !http.anonymous,

@@ -54,7 +54,10 @@ mod tests {
         for outside in ["10.2.0.1", "192.0.2.8", "2001:db9::1", "::1", "::ffff:10.2.0.1"] {
             assert!(!admits(&list, outside), "{outside}");
         }
-        assert!(admits(&AllowList::new(&texts[3..]).unwrap(), "10.200.0.1"), "bits behind the prefix do not count");
+        assert!(
+            admits(&AllowList::new(&texts[3..]).unwrap(), "10.200.0.1"),
+            "bits behind the prefix do not count"
+        );
         assert!(admits(&AllowList::default(), "203.0.113.9"));
     }
 

@@ -5,10 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use waybill_hl7v2::{ack::AckCode, mllp::Inbound};
 use waybill_telemetry::metrics::{self, Counter, Gauge, Histogram, Label, Metric};
 
-use super::{
-    quiet::Quiet,
-    recent::Memory,
-};
+use super::{quiet::Quiet, recent::Memory};
 use crate::{config::FeedConfig, feed::Feed};
 
 /// A feed that is listened to.
@@ -52,7 +49,8 @@ impl OpenFeed {
             repeats: metrics::counter(Metric::Duplicates, &[name]),
             reused: metrics::counter(Metric::ControlIdsReused, &[name]),
             connections: metrics::gauge_handle(Metric::Connections, &[name]),
-            received: [AckCode::AA, AckCode::AE, AckCode::AR, AckCode::CA, AckCode::CE, AckCode::CR].map(received),
+            received: [AckCode::AA, AckCode::AE, AckCode::AR, AckCode::CA, AckCode::CE, AckCode::CR]
+                .map(received),
             unanswered: metrics::counter(Metric::MessagesReceived, &[name, Label::Ack("none")]),
         };
         let memory = Arc::new(Memory::new(settings.remember));

@@ -110,7 +110,10 @@ impl Site {
         let link = Link { site: self.0.clone(), busy: busy.clone(), shutdown: shutdown.clone() };
         let mut server = http1::Builder::new();
         // Also bounds the pause between two requests.
-        server.timer(TokioTimer::new()).header_read_timeout(settings.frame_timeout.get()).max_buf_size(BUFFER);
+        server
+            .timer(TokioTimer::new())
+            .header_read_timeout(settings.frame_timeout.get())
+            .max_buf_size(BUFFER);
         let service = service_fn(move |request| {
             let link = link.clone();
             async move { Ok::<_, Infallible>(link.serve(request).await) }
@@ -154,7 +157,9 @@ impl Link {
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
         let started = Instant::now();
-        let Some((entry, rest)) = self.site.entry(request.uri().path()) else { return Err(Refusal::not_found()) };
+        let Some((entry, rest)) = self.site.entry(request.uri().path()) else {
+            return Err(Refusal::not_found());
+        };
         let result = self.answer_in(entry, rest, &request, started);
         let result = match result {
             Ok(Plan::Metadata) => Ok(fhir::metadata()),
@@ -168,7 +173,13 @@ impl Link {
     }
 
     /// What is to be done with a request, by its head.
-    fn answer_in(&self, entry: &Entry, path: &str, head: &Request<Incoming>, now: Instant) -> Result<Plan, Refusal> {
+    fn answer_in(
+        &self,
+        entry: &Entry,
+        path: &str,
+        head: &Request<Incoming>,
+        now: Instant,
+    ) -> Result<Plan, Refusal> {
         let route = Route::find(head.method(), path)?;
         let is_public = matches!(route, Route::Metadata) && entry.feed.settings.http.public_metadata;
         if !is_public {
@@ -180,7 +191,9 @@ impl Link {
                 Ok(Plan::Metadata)
             }
             Route::Take(resource) => {
-                if matches!(resource, Resource::Hl7) { route::brings_hl7(head)? } else {
+                if matches!(resource, Resource::Hl7) {
+                    route::brings_hl7(head)?
+                } else {
                     route::wants_fhir(head)?;
                     route::brings_fhir(head)?;
                 }
@@ -198,12 +211,15 @@ impl Link {
     ) -> Result<Answer, Refusal> {
         let (site, feed) = (self.site.clone(), entry.feed.clone());
         let (head, body) = request.into_parts();
-        let received = body::read(&feed.settings, &site.shared.budget, &head.headers, body, &self.shutdown).await?;
+        let received =
+            body::read(&feed.settings, &site.shared.budget, &head.headers, body, &self.shutdown).await?;
         // Once it is all here it is stored, whether its sender waits or not.
         let work = async move {
             match resource {
                 Resource::Hl7 => Ok(hl7::take(&site, &feed, &head, received, started).await),
-                Resource::Fhir(interaction) => fhir::take(&site, feed, &head, interaction, received, started).await,
+                Resource::Fhir(interaction) => {
+                    fhir::take(&site, feed, &head, interaction, received, started).await
+                }
             }
         };
         self.site.running.spawn(work).await.unwrap_or_else(|_| Err(Refusal::defect()))
@@ -219,7 +235,9 @@ enum Plan {
 impl Inner {
     /// The feed of a path, and what is left of it: the longest of the configured paths counts.
     fn entry<'a>(&self, path: &'a str) -> Option<(&Entry, &'a str)> {
-        let rest = |entry: &Entry| path.strip_prefix(entry.feed.settings.http.path.as_str()).filter(|rest| rest.starts_with('/'));
+        let rest = |entry: &Entry| {
+            path.strip_prefix(entry.feed.settings.http.path.as_str()).filter(|rest| rest.starts_with('/'))
+        };
         let found = self.entries.iter().filter_map(|entry| Some((entry, rest(entry)?)));
         found.min_by_key(|(_, rest)| rest.len())
     }

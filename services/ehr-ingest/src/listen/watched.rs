@@ -59,7 +59,11 @@ impl<T> Watched<T> {
                     }
                     Err(error) => {
                         let error = format!("{error:#}");
-                        tracing::error!(what = self.what, error, "files have changed and cannot be used; what was read before stays in force");
+                        tracing::error!(
+                            what = self.what,
+                            error,
+                            "files have changed and cannot be used; what was read before stays in force"
+                        );
                     }
                 }
             }

@@ -181,6 +181,13 @@ impl Door {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// SIGKILL: a crash.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// SIGTERM; the exit code.
     pub(crate) async fn terminate(&mut self) -> Option<i32> {
         let child = self.child.as_ref().unwrap();

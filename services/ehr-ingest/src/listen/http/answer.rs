@@ -5,8 +5,8 @@ use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
     header::{
-        ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
-        WWW_AUTHENTICATE,
+        ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
+        RETRY_AFTER, WWW_AUTHENTICATE,
     },
 };
 use waybill_contracts::{ReasonCode, reason};
@@ -75,7 +75,12 @@ impl Answer {
     pub(super) fn response(self, request_id: Option<HeaderValue>) -> HttpResponse {
         let mut response = Response::new(Full::new(Bytes::from(self.body)));
         *response.status_mut() = self.status;
-        response.headers_mut().extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)).filter_map(|(name, value)| Some((name?, value))));
+        response.headers_mut().extend(
+            self.headers
+                .into_iter()
+                .map(|(name, value)| (Some(name), value))
+                .filter_map(|(name, value)| Some((name?, value))),
+        );
         if let Some(id) = request_id {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
         }
@@ -131,7 +136,13 @@ impl Refusal {
 
     pub(super) const fn not_acceptable() -> Self {
         let (status, issue) = (StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported);
-        Self::new(status, "not_acceptable", reason::REQUEST_NOT_SERVED, issue, "answers are application/fhir+json")
+        Self::new(
+            status,
+            "not_acceptable",
+            reason::REQUEST_NOT_SERVED,
+            issue,
+            "answers are application/fhir+json",
+        )
     }
 
     pub(super) const fn content_type(text: &'static str) -> Self {
@@ -142,7 +153,8 @@ impl Refusal {
     pub(super) fn content_coding() -> Self {
         let (status, issue) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported);
         let text = "the only content coding is gzip";
-        Self::new(status, "content_coding", reason::REQUEST_NOT_SERVED, issue, text).with(ACCEPT_ENCODING, "gzip")
+        Self::new(status, "content_coding", reason::REQUEST_NOT_SERVED, issue, text)
+            .with(ACCEPT_ENCODING, "gzip")
     }
 
     pub(super) const fn bad_gzip() -> Self {
@@ -163,8 +175,14 @@ impl Refusal {
 
     pub(super) fn unknown_token() -> Self {
         let text = "the token is not known";
-        Self::new(StatusCode::UNAUTHORIZED, "unknown_token", reason::NOT_AUTHENTICATED, IssueCode::Login, text)
-            .with(WWW_AUTHENTICATE, "Bearer realm=\"waybill\", error=\"invalid_token\"")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unknown_token",
+            reason::NOT_AUTHENTICATED,
+            IssueCode::Login,
+            text,
+        )
+        .with(WWW_AUTHENTICATE, "Bearer realm=\"waybill\", error=\"invalid_token\"")
     }
 
     pub(super) const fn forbidden() -> Self {
@@ -179,13 +197,20 @@ impl Refusal {
 
     pub(super) const fn too_slow() -> Self {
         let text = "the body was not complete in time";
-        Self::new(StatusCode::REQUEST_TIMEOUT, "frame_timeout", reason::REQUEST_NOT_RECEIVED, IssueCode::Transient, text)
-            .closing()
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "frame_timeout",
+            reason::REQUEST_NOT_RECEIVED,
+            IssueCode::Transient,
+            text,
+        )
+        .closing()
     }
 
     pub(super) const fn broken() -> Self {
         let text = "the body ended early";
-        Self::new(StatusCode::BAD_REQUEST, "broken", reason::REQUEST_NOT_RECEIVED, IssueCode::Structure, text).closing()
+        Self::new(StatusCode::BAD_REQUEST, "broken", reason::REQUEST_NOT_RECEIVED, IssueCode::Structure, text)
+            .closing()
     }
 
     pub(super) fn no_room() -> Self {

@@ -118,7 +118,9 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
     let mut codings = headers.get_all(CONTENT_ENCODING).iter();
     match (codings.next().map(hyper::header::HeaderValue::as_bytes), codings.next()) {
         (None, _) => Ok(false),
-        (Some(one), None) if one.eq_ignore_ascii_case(b"gzip") || one.eq_ignore_ascii_case(b"x-gzip") => Ok(true),
+        (Some(one), None) if one.eq_ignore_ascii_case(b"gzip") || one.eq_ignore_ascii_case(b"x-gzip") => {
+            Ok(true)
+        }
         (Some(one), None) if one.eq_ignore_ascii_case(b"identity") => Ok(false),
         _ => Err(Refusal::content_coding()),
     }
@@ -187,7 +189,10 @@ mod tests {
         assert!(bomb.len() < 100_000);
         assert_eq!(inflated(bomb.clone(), 500_000, &budget).err(), Some("too_large"));
         assert_eq!(inflated(bomb.clone(), usize::MAX, &budget).err(), Some("no_room"));
-        assert_eq!(inflated(bomb.slice(..1000), 10_000_000, &Budget::new(10_000_000)).err(), Some("bad_gzip"));
+        assert_eq!(
+            inflated(bomb.slice(..1000), 10_000_000, &Budget::new(10_000_000)).err(),
+            Some("bad_gzip")
+        );
         assert_eq!(inflated(Bytes::from_static(b"MSH|^~\\&|"), 100, &budget).err(), Some("bad_gzip"));
         assert_eq!(inflated(gzip(b""), 100, &budget).err(), Some("empty"));
         assert!(budget.nothing().resize(1 << 20), "everything was given back");

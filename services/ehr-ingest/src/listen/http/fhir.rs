@@ -59,7 +59,8 @@ pub(super) async fn take(
 ) -> Result<Answer, Refusal> {
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     // Bundles are answered with what became of each entry, whatever is preferred (R4 §3.1.0.11.2).
-    let is_minimal = !matches!(interaction, Interaction::Base) && header("prefer").is_some_and(prefers_minimal);
+    let is_minimal =
+        !matches!(interaction, Interaction::Base) && header("prefer").is_some_and(prefers_minimal);
     let task = Arc::new(Task {
         site: site.clone(),
         feed,
@@ -182,8 +183,7 @@ impl Task {
     ) -> Option<Result<Delivery, PutError>> {
         let store = &self.site.shared.store;
         let attributes = [Attr::Topic(store.rejected_topic())];
-        let send =
-            child_of(&receive.context(), "send inbound.rejected.v1", SpanKind::Producer, &attributes);
+        let send = child_of(&receive.context(), "send inbound.rejected.v1", SpanKind::Producer, &attributes);
         store.put_rejected(rejected, send.context())
     }
 

@@ -75,5 +75,8 @@ fn asks_for_repeat(ack: &[u8]) -> bool {
 /// That of the request: the answer is in its language, and in its character set (MSH-18).
 fn content_type(head: &Parts) -> HeaderValue {
     // A request without one was refused.
-    head.headers.get(CONTENT_TYPE).cloned().unwrap_or(HeaderValue::from_static(waybill_contracts::body::HL7_V2))
+    head.headers
+        .get(CONTENT_TYPE)
+        .cloned()
+        .unwrap_or(HeaderValue::from_static(waybill_contracts::body::HL7_V2))
 }

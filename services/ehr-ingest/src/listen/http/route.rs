@@ -76,7 +76,8 @@ impl Route {
 
 /// Names of resource types are letters that begin with a capital.
 fn is_type(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_uppercase()) && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+    text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 /// R4 §2.24.0.1, datatype id.
@@ -94,18 +95,27 @@ pub(super) fn essence(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 pub(super) fn brings_hl7<B>(head: &Request<B>) -> Result<(), Refusal> {
     let found = essence(head.headers(), CONTENT_TYPE);
     let is_spoken = found.is_some_and(|found| HL7_TYPES.contains(&found.as_str()));
-    if is_spoken { Ok(()) } else { Err(Refusal::content_type("the content type of HL7 v2 is x-application/hl7-v2+er7")) }
+    if is_spoken {
+        Ok(())
+    } else {
+        Err(Refusal::content_type("the content type of HL7 v2 is x-application/hl7-v2+er7"))
+    }
 }
 
 pub(super) fn brings_fhir<B>(head: &Request<B>) -> Result<(), Refusal> {
     let found = essence(head.headers(), CONTENT_TYPE);
     let is_spoken = found.is_some_and(|found| FHIR_TYPES.contains(&found.as_str()));
-    if is_spoken { Ok(()) } else { Err(Refusal::content_type("the content type of FHIR is application/fhir+json")) }
+    if is_spoken {
+        Ok(())
+    } else {
+        Err(Refusal::content_type("the content type of FHIR is application/fhir+json"))
+    }
 }
 
 /// Answers are JSON: refuses who takes anything but that, by `_format` (R4 §3.1.0.1.12) or by `Accept`.
 pub(super) fn wants_fhir<B>(head: &Request<B>) -> Result<(), Refusal> {
-    let format = head.uri().query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("_format="));
+    let format =
+        head.uri().query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("_format="));
     if let Some(format) = format {
         let format = format.to_ascii_lowercase().replace("%2f", "/").replace("%2b", "+");
         let type_only = format.split(';').next().unwrap_or_default();
@@ -118,7 +128,8 @@ pub(super) fn wants_fhir<B>(head: &Request<B>) -> Result<(), Refusal> {
             let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
             let range = parts.next().unwrap_or_default();
             let refused = parts.any(|part| matches!(part.as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-            !refused && (FHIR_TYPES.contains(&range.as_str()) || matches!(range.as_str(), "*/*" | "application/*"))
+            !refused
+                && (FHIR_TYPES.contains(&range.as_str()) || matches!(range.as_str(), "*/*" | "application/*"))
         })
     };
     let mut asked = head.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
@@ -143,14 +154,34 @@ mod tests {
         assert_eq!(route("POST", "/fhir/"), fhir(Interaction::Base));
         assert_eq!(route("POST", "/fhir/Patient"), fhir(Interaction::Create("Patient".into())));
         assert_eq!(route("PUT", "/fhir/Patient"), fhir(Interaction::ConditionalUpdate("Patient".into())));
-        assert_eq!(route("PUT", "/fhir/Patient/a-1.b"), fhir(Interaction::Update("Patient".into(), "a-1.b".into())));
-        for (method, path) in
-            [("GET", "/hl7"), ("GET", "/fhir"), ("POST", "/fhir/metadata"), ("GET", "/fhir/Patient"), ("DELETE", "/fhir/Patient/1")]
-        {
+        assert_eq!(
+            route("PUT", "/fhir/Patient/a-1.b"),
+            fhir(Interaction::Update("Patient".into(), "a-1.b".into()))
+        );
+        for (method, path) in [
+            ("GET", "/hl7"),
+            ("GET", "/fhir"),
+            ("POST", "/fhir/metadata"),
+            ("GET", "/fhir/Patient"),
+            ("DELETE", "/fhir/Patient/1"),
+        ] {
             assert_eq!(route(method, path), Err(405), "{method} {path}");
         }
         let long = format!("/fhir/Patient/{}", "a".repeat(65));
-        for path in ["/", "", "/hl7/", "/hl7x", "/fhirx", "/fhir/patient", "/fhir//Patient", "/fhir/Patient/1/2", "/fhir/Patient/a_b", "/fhir/Patient/1/", "/fhir/$x", &long] {
+        for path in [
+            "/",
+            "",
+            "/hl7/",
+            "/hl7x",
+            "/fhirx",
+            "/fhir/patient",
+            "/fhir//Patient",
+            "/fhir/Patient/1/2",
+            "/fhir/Patient/a_b",
+            "/fhir/Patient/1/",
+            "/fhir/$x",
+            &long,
+        ] {
             let expected = if path == "/fhir/Patient/1/" { Err(405) } else { Err(404) };
             assert_eq!(route("POST", path), expected, "{path}");
         }
@@ -163,10 +194,18 @@ mod tests {
             let builder = accept.into_iter().fold(builder, |builder, value| builder.header(ACCEPT, value));
             wants_fhir(&builder.body(()).unwrap()).is_ok()
         };
-        for accept in [None, Some("*/*"), Some("application/fhir+json; fhirVersion=4.0"), Some("text/html, application/*;q=0.8"), Some("application/fhir+xml;q=1.0, application/fhir+json;q=1.0")] {
+        for accept in [
+            None,
+            Some("*/*"),
+            Some("application/fhir+json; fhirVersion=4.0"),
+            Some("text/html, application/*;q=0.8"),
+            Some("application/fhir+xml;q=1.0, application/fhir+json;q=1.0"),
+        ] {
             assert!(ask("/fhir/metadata", accept), "{accept:?}");
         }
-        for accept in [Some("application/fhir+xml"), Some("text/html"), Some("application/json;q=0"), Some("")] {
+        for accept in
+            [Some("application/fhir+xml"), Some("text/html"), Some("application/json;q=0"), Some("")]
+        {
             assert!(!ask("/fhir/metadata", accept), "{accept:?}");
         }
         for format in ["json", "application/fhir%2Bjson", "application/fhir+json", "application%2Fjson"] {
