@@ -15,6 +15,11 @@ fuzz_target!(|text: &str| {
         assert_eq!(own.name(), theirs.name.as_bytes());
         assert_eq!(own.field_count(), theirs.fields.len());
         for (field, peer) in own.fields().zip(&theirs.fields) {
+            if field.is_absent() {
+                // In a second header an empty MSH-2 is one empty part there.
+                assert!(peer.is_empty());
+                continue;
+            }
             assert_eq!(field.repetitions().count(), peer.repetitions.len());
             for (repetition, peer) in field.repetitions().zip(&peer.repetitions) {
                 // An empty part has none below here, one empty one there.

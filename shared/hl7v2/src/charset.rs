@@ -5,9 +5,14 @@
 //! Delimiters are ASCII in every set handled here but for the second bytes of GB 18030, Big5, Shift-JIS and
 //! ISO-2022-JP, which may equal them; splitting does not know about that.
 
+mod switch;
+
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use memchr::memchr;
+
+pub(crate) use self::switch::ESC;
 
 /// How to read the text of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +20,8 @@ pub struct Charset {
     encoding: &'static Encoding,
     warning: Option<CharsetWarning>,
     guess: bool,
+    /// MSH-18 repeats: text may switch to another set and back.
+    switches: bool,
 }
 
 /// What was odd about a message's character set.
@@ -34,18 +41,21 @@ pub enum CharsetWarning {
 impl Charset {
     /// UTF-8 (and with it ASCII).
     pub const fn utf8() -> Self {
-        Self { encoding: UTF_8, warning: None, guess: false }
+        Self { encoding: UTF_8, warning: None, guess: false, switches: false }
     }
 
     /// The set named as in MSH-18 (table 0211) or by a WHATWG label such as `windows-1250`; `None` when unknown.
     pub fn named(name: &str) -> Option<Self> {
         match declared(name.as_bytes()) {
-            Declared::Known(encoding) => Some(Self { encoding, warning: None, guess: false }),
+            Declared::Known(encoding) => {
+                Some(Self { encoding, warning: None, guess: false, switches: false })
+            }
             Declared::Ascii => Some(Self::utf8()),
             Declared::None | Declared::Unknown => Encoding::for_label(name.as_bytes()).map(|encoding| Self {
                 encoding,
                 warning: None,
                 guess: false,
+                switches: false,
             }),
         }
     }
@@ -56,7 +66,9 @@ impl Charset {
             return configured.checked(message);
         }
         match declared(msh_18) {
-            Declared::Known(encoding) => Self { encoding, warning: None, guess: false }.checked(message),
+            Declared::Known(encoding) => {
+                Self { encoding, warning: None, guess: false, switches: false }.checked(message)
+            }
             Declared::Ascii => Self::by_bytes(message, CharsetWarning::NotAscii),
             Declared::None => Self::by_bytes(message, CharsetWarning::Undeclared),
             Declared::Unknown => {
@@ -79,7 +91,20 @@ impl Charset {
         }
         let guess = std::str::from_utf8(message).is_err();
         let encoding = if guess { WINDOWS_1252 } else { UTF_8 };
-        Self { encoding, warning: Some(warning), guess }
+        Self { encoding, warning: Some(warning), guess, switches: false }
+    }
+
+    /// The same for a message whose MSH-18 has more repetitions than one: the others are sets that text may switch to, by
+    /// ISO 2022 escape sequences or `\C..\` and `\M..\` (§2.7.2). Without them such sequences stay in the text as they
+    /// are.
+    #[must_use]
+    pub fn with_alternates(self, declared: bool) -> Self {
+        Self { switches: declared, ..self }
+    }
+
+    /// Whether text may switch to other sets.
+    pub fn has_alternates(&self) -> bool {
+        self.switches
     }
 
     /// Whether text had to be guessed: the message is not valid in the set that was declared, or none was and it is not
@@ -100,6 +125,13 @@ impl Charset {
 
     /// Decodes one value, unescaped. A value that is not valid UTF-8 where UTF-8 was declared is read as windows-1252.
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
+        if self.switches && memchr(ESC, bytes).is_some() {
+            return Cow::Owned(switch::decode(bytes, |run| self.decode_own(run).into_owned()));
+        }
+        self.decode_own(bytes)
+    }
+
+    fn decode_own<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
         if self.encoding == UTF_8 {
             return std::str::from_utf8(bytes)
                 .map_or_else(|_| WINDOWS_1252.decode_without_bom_handling(bytes).0, Cow::Borrowed);
@@ -201,6 +233,24 @@ mod tests {
         assert_eq!((charset.is_guess(), charset.warning()), (true, Some(CharsetWarning::NotUtf8)));
         assert_eq!(charset.decode(b"M\xfcller"), "Müller");
         assert_eq!(charset.decode(b"M\xc3\xbcller"), "Müller");
+    }
+
+    #[test]
+    fn text_switches_to_alternate_sets_and_back_where_they_are_declared() {
+        let one = Charset::resolve(None, b"", b"");
+        let several = one.with_alternates(true);
+        for (bytes, text) in [
+            (&b"Yamada^\x1b$B;3ED\x1b(B^x"[..], "Yamada^山田^x"),
+            (b"\x1b)I\xd4\xcf\xc0\xde\x1b(B", "ﾔﾏﾀﾞ"),
+            (b"\x1b-A\xfc\x1b-L\xb8\x1b(Bz", "üИz"),
+            (b"\x1b$(D\x30\x21\x1b(B", "丂"),
+            (b"\x1b(J\\\x1b(B", "¥"),
+            (b"\x1b[1m\x1b", "\x1b[1m\x1b"),
+        ] {
+            assert_eq!(several.decode(bytes), text);
+            assert!(one.decode(bytes).starts_with(|first: char| first == '\x1b' || first == 'Y'));
+        }
+        assert!(several.has_alternates() && !one.has_alternates());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::charset::ESC;
 use crate::delimiters::Delimiters;
 
 /// What happens to formatting sequences.
@@ -21,6 +22,16 @@ pub enum Formatting {
 
 /// Resolves the escape sequences of one value. Borrows when there is nothing to do.
 pub fn unescape<'a>(value: &'a [u8], delimiters: &Delimiters, formatting: Formatting) -> Cow<'a, [u8]> {
+    unescape_with(value, delimiters, formatting, false)
+}
+
+/// As [`unescape`]. Where `switches` says so, `\C..\` and `\M..\` become the ISO 2022 escape sequences they stand for.
+pub(crate) fn unescape_with<'a>(
+    value: &'a [u8],
+    delimiters: &Delimiters,
+    formatting: Formatting,
+    switches: bool,
+) -> Cow<'a, [u8]> {
     let escape = delimiters.escape;
     let Some(first) = memchr(escape, value) else { return Cow::Borrowed(value) };
     let mut result = Vec::with_capacity(value.len());
@@ -33,7 +44,14 @@ pub fn unescape<'a>(value: &'a [u8], delimiters: &Delimiters, formatting: Format
             result.extend_from_slice(rest);
             break;
         };
-        let resolved = resolve(&rest[1..end], *delimiters, formatting, &mut result);
+        let body = &rest[1..end];
+        let resolved = match body {
+            [b'C' | b'M', digits @ ..] if switches && is_kept(body) => {
+                result.push(ESC);
+                resolve_hex(digits, &mut result)
+            }
+            _ => resolve(body, *delimiters, formatting, &mut result),
+        };
         match resolved {
             Resolved::Done => changed = true,
             Resolved::Kept => result.extend_from_slice(&rest[..=end]),

@@ -178,14 +178,20 @@ impl<'a> Header<'a> {
         self.accept_ack() != AckCondition::Unvalued || self.application_ack() != AckCondition::Unvalued
     }
 
-    /// MSH-18: the first repetition names the message's character set.
+    /// MSH-18: the first repetition names the message's character set, others the sets that text may switch to.
     pub fn character_set(&self) -> Field<'a> {
         self.field(18)
     }
 
     /// How to read the text of `message`, of which this is the header.
     pub fn charset(&self, message: &[u8]) -> Charset {
-        Charset::resolve(None, self.character_set().repetition(1).raw(), message)
+        self.charset_of(None, message)
+    }
+
+    pub(crate) fn charset_of(&self, configured: Option<Charset>, message: &[u8]) -> Charset {
+        let mut declared = self.character_set().repetitions();
+        let first = declared.next().map(|first| first.raw()).unwrap_or_default();
+        Charset::resolve(configured, first, message).with_alternates(declared.next().is_some())
     }
 }
 

@@ -12,6 +12,7 @@ pub mod batch;
 mod block;
 mod builder;
 pub mod charset;
+mod continuation;
 mod delimiters;
 mod dtm;
 pub mod edit;
@@ -29,6 +30,7 @@ mod view;
 
 pub use builder::{BuildError, MessageBuilder};
 pub use charset::Charset;
+pub use continuation::Continuation;
 pub use delimiters::Delimiters;
 pub use dtm::{Dtm, Precision};
 pub use error::{ParseError, ParseErrorReason};

@@ -70,7 +70,7 @@ impl<'a> Message<'a> {
 
     /// How to read the message's text; looks at all bytes, so keep the result. `configured` is the feed's override.
     pub fn charset(&self, configured: Option<Charset>) -> Charset {
-        Charset::resolve(configured, self.header.character_set().repetition(1).raw(), self.bytes)
+        self.header.charset_of(configured, self.bytes)
     }
 
     /// Number of segments, malformed ones included.

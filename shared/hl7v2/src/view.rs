@@ -105,7 +105,8 @@ macro_rules! view {
                 if self.literal {
                     return Some(charset.decode(raw));
                 }
-                Some(match escape::unescape(raw, &self.delimiters, Formatting::Plain) {
+                let switches = charset.has_alternates();
+                Some(match escape::unescape_with(raw, &self.delimiters, Formatting::Plain, switches) {
                     Cow::Borrowed(bytes) => charset.decode(bytes),
                     Cow::Owned(bytes) => Cow::Owned(charset.decode(&bytes).into_owned()),
                 })

@@ -182,6 +182,42 @@ fn segments_fields_and_paths_are_found() {
 }
 
 #[test]
+fn fragments_of_a_longer_message_are_recognised() {
+    let parse = |bytes: &'static [u8]| Message::parse(bytes).unwrap();
+    assert!(parse(ORU).continuation().is_none());
+    let first = parse(b"MSH|^~\\&|A||||||ORU^R01|1|P|2.4\rOBX|1|TX|1||part\rADD|\rDSC|P-1|F\r");
+    let first = first.continuation().unwrap();
+    assert_eq!((first.continues.raw(), first.continued_by.raw()), (&b""[..], &b"P-1"[..]));
+    assert!(first.ends_within_segment && !first.starts_within_segment && !first.is_interactive);
+    let last = parse(b"MSH|^~\\&|A||||||ORU^R01|2|P|2.4||P-1\rADD|ly|||||F\rOBX|2\r");
+    let last = last.continuation().unwrap();
+    assert_eq!((last.continues.raw(), last.continued_by.raw()), (&b"P-1"[..], &b""[..]));
+    assert!(last.starts_within_segment && !last.ends_within_segment);
+    let asked_for = parse(b"MSH|^~\\&|A||||||ORU^R01|2|P|2.4||P-1\rADD|ly\rDSC|P-2|I\r");
+    let asked_for = asked_for.continuation().unwrap();
+    assert!(
+        asked_for.is_interactive
+            && asked_for.starts_within_segment
+            && !format!("{asked_for:?}").contains("P-")
+    );
+}
+
+#[test]
+fn text_switches_character_sets_where_msh_18_announces_others() {
+    let text = |msh_18: &str, value: &str| {
+        let bytes = format!("MSH|^~\\&|A||||||ADT^A08|1|P|2.4||||||{msh_18}\rPID|||||{value}\r").into_bytes();
+        let message = Message::parse(&bytes).unwrap();
+        message.text(path!("PID-5.1"), &message.charset(None)).unwrap().into_owned()
+    };
+    assert_eq!(text("ASCII~ISO IR87", r"\M2442\;3ED\C2842\ T"), "山田 T");
+    assert_eq!(text("~8859/5", "\u{1b}-L\\XB8\\\u{1b}(B."), "И.");
+    assert_eq!(text("8859/1~8859/5", r"\C2D4C\\XB8\\C2842\\XFC\"), "Иü");
+    // Nothing announced, or no such set: byte for byte.
+    assert_eq!(text("8859/1", r"\C2D4C\x"), r"\C2D4C\x");
+    assert_eq!(text("8859/1~8859/5", r"\E\C2D4C\E\x"), r"\C2D4C\x");
+}
+
+#[test]
 fn chosen_segments_are_copied_and_delimiters_are_not_edited() {
     let message = Message::parse(ORU).unwrap();
     assert_eq!(
