@@ -243,7 +243,11 @@ fn warnings(feed: &Feed, message: &Message<'_>) -> Vec<String> {
     let header = message.header();
     // Required since 2.1, and left out by whole families of senders.
     codes.extend(header.processing_id().is_empty().then_some("PROCESSING_ID_MISSING"));
-    codes.extend(header.version_id().is_empty().then_some("VERSION_MISSING"));
+    codes.extend(match (header.version_id(), header.version()) {
+        (b"", _) => Some("VERSION_MISSING"),
+        (_, Some(version)) if version.major == 2 => None,
+        _ => Some("VERSION_UNKNOWN"),
+    });
     codes.extend((header.message_code() == b"ACK" || is_response(message)).then_some("RESPONSE"));
     codes.into_iter().map(str::to_owned).collect()
 }

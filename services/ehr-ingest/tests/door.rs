@@ -18,7 +18,7 @@ use waybill_contracts::{
 async fn what_is_acknowledged_is_stored_byte_for_byte_and_becomes_events() {
     let Some(door) = Door::started("stored").await else { return };
     let mut sender = door.connect().await;
-    let kinds = ["ADT^A01", "ORU^R01", "ADT^A02", "SIU^S12"];
+    let kinds = ["ADT^A01", "ORU^R01", "ADT^A09", "MDM^T02"];
     for (number, kind) in kinds.iter().enumerate() {
         let (id, bytes) = (format!("M{number}"), message(kind, &format!("M{number}")));
         sender.exchange(&bytes).await.is("AA", &id, None);
@@ -216,5 +216,79 @@ async fn the_feed_decides_which_headers_it_takes() {
     let text = String::from_utf8(message("ADT^A01", "H4")).unwrap();
     sender.exchange(text.replace("|P|2.5.1", "|T|2.5.1").as_bytes()).await.is("AR", "H4", Some("202"));
     sender.exchange(text.replace("|P|2.5.1", "|P|2.9").as_bytes()).await.is("AR", "H4", Some("203"));
+    door.close().await;
+}
+
+/// With MSH-15 and MSH-16.
+fn with_conditions(control_id: &str, commit: &str, application: &str) -> Vec<u8> {
+    let text = String::from_utf8(message("ADT^A01", control_id)).unwrap();
+    text.replacen("|2.5.1\r", &format!("|2.5.1|||{commit}|{application}\r"), 1).into_bytes()
+}
+
+#[tokio::test]
+async fn the_sender_decides_which_acknowledgement_it_gets() {
+    let Some(door) = Door::started("modes").await else { return };
+    let mut sender = door.connect().await;
+    let no_patient = |id: &str, conditions: &str| {
+        format!("MSH|^~\\&|EHR|GH|||20260101||ADT^A01|{id}|P|2.5|||{conditions}\rPV1|1|I\r").into_bytes()
+    };
+    for (id, commit, application, code) in [
+        ("E1", "", "", "AA"),
+        ("E2", "AL", "NE", "CA"),
+        ("E3", "AL", "AL", "CA"),
+        ("E4", "SU", "NE", "CA"),
+        ("E5", "NE", "NE", "AA"),
+        ("E6", "", "NE", "AA"),
+        ("E7", "AL", "", "CA"),
+    ] {
+        sender.exchange(&with_conditions(id, commit, application)).await.is(code, id, None);
+    }
+    // Content is judged in original mode only; CA says that it is stored.
+    sender.exchange(&no_patient("E8", "NE|NE")).await.is("AE", "E8", Some("100"));
+    sender.exchange(&no_patient("E9", "AL|NE")).await.is("CA", "E9", None);
+    // No MSH-9: an error in either mode, and one that is owed on errors only.
+    let no_type = b"MSH|^~\\&|EHR|GH|||20260101|||E10|P|2.5|||ER|NE\r";
+    sender.exchange(no_type).await.is("CE", "E10", Some("101"));
+    // Nothing is owed: the next answer is that of the next message.
+    for (id, commit, application) in [("N1", "NE", "AL"), ("N2", "ER", "AL")] {
+        sender.write(&framed(&with_conditions(id, commit, application))).await;
+    }
+    sender.write(&framed(b"MSH|^~\\&|A|B|C|D|2026||ACK^A01|N3|P|2.5\rMSA|AA|1\r")).await;
+    sender.exchange(&message("ADT^A01", "E11")).await.is("AA", "E11", None);
+    let stored = door.records::<InboundMessage>().await;
+    let code = |id: &str| {
+        let found = stored.iter().find(|(_, record)| record.control_id.as_deref() == Some(id));
+        found.map(|(_, record)| record.ack_code.clone())
+    };
+    assert_eq!(code("E9").as_deref(), Some("CA"));
+    for id in ["N1", "N2", "N3"] {
+        assert_eq!(code(id).as_deref(), Some(""), "{id} is stored all the same");
+    }
+    let manifests = door.at_least::<Manifest>(11).await;
+    let of_ack = manifests.iter().find(|(_, manifest)| manifest.control_id.as_deref() == Some("N3")).unwrap();
+    assert_eq!(of_ack.1.reason_code.as_deref(), Some("NRM-0001"), "an acknowledgement has no destination");
+    door.close().await;
+}
+
+#[tokio::test]
+async fn the_feed_overrules_the_sender_and_mllp_release_2_is_told_of_the_commit() {
+    let Some(door) = Door::prepare("overruled").await else { return };
+    let ack: toml::Table = "mode = 'enhanced'\ncommit_frames = true".parse().unwrap();
+    let door = door.set("feed.ack", ack).start();
+    door.ready().await;
+    let mut sender = door.connect().await;
+    for (id, commit, application) in [("O1", "", ""), ("O2", "NE", "AL"), ("O3", "ER", "ER")] {
+        sender.write(&framed(&with_conditions(id, commit, application))).await;
+        assert_eq!(sender.frame().await.unwrap(), [0x06]);
+        sender.reply().await.unwrap().is("CA", id, None);
+        // The sender's own commit frame is no message.
+        sender.write(&framed(&[0x06])).await;
+    }
+    let garbled = b"MSH|^^\\&|EHR|GH|||20260101||ADT^A01|O4|P|2.5\r";
+    sender.write(&framed(garbled)).await;
+    assert_eq!(sender.frame().await.unwrap(), [0x06], "a refusal is stored too");
+    sender.reply().await.unwrap().is("CR", "O4", Some("101"));
+    assert_eq!(door.records::<InboundMessage>().await.len(), 3);
+    assert_eq!(door.records::<InboundRejected>().await.len(), 1);
     door.close().await;
 }

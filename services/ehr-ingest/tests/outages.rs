@@ -47,11 +47,19 @@ async fn without_a_broker_senders_are_told_to_repeat_until_there_is_one() {
     // The same connection, the same message.
     sender.exchange(&message("ADT^A01", "B1")).await.is("AA", "B1", None);
 
+    // A sender that wants no answer must not take silence for success.
+    let silent = String::from_utf8(message("ADT^A01", "B9")).unwrap().replacen("|2.5.1\r", "|2.5.1|||NE|AL\r", 1);
+    let enhanced = silent.replace("NE|AL", "AL|NE");
+
     // In flight: the wire is there, but nothing comes back.
     broker.freeze();
     let asked = Instant::now();
     sender.exchange(&message("ADT^A01", "B2")).await.is("AR", "B2", Some("207"));
     assert!(asked.elapsed() < Duration::from_secs(4), "told after {:?}", asked.elapsed());
+    door.connect().await.exchange(enhanced.as_bytes()).await.is("CE", "B9", Some("207"));
+    let mut closed = door.connect().await;
+    closed.write(&framed(silent.as_bytes())).await;
+    assert_eq!(closed.reply().await, None);
     broker.thaw();
     loop {
         let reply = sender.exchange(&message("ADT^A01", "B2")).await;
