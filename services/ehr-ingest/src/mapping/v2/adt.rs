@@ -97,9 +97,6 @@ fn observations(segments: &[Segment<'_>], reading: &Reading) -> Vec<Observation>
 }
 
 /// The lines of a comment, NTE-3.
-pub(super) fn notes(
-    nte: &Segment<'_>,
-    reading: &Reading,
-) -> Vec<waybill_contracts::Phi<String>> {
+pub(super) fn notes(nte: &Segment<'_>, reading: &Reading) -> Vec<waybill_contracts::Phi<String>> {
     nte.field(3).repetitions().filter_map(|line| phi(&line, reading)).collect()
 }

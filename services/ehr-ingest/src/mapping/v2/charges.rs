@@ -13,7 +13,9 @@ use waybill_hl7v2::{Field, Message, Segment, path};
 
 use super::{
     Mapping, Outbox, Refusal,
-    datatypes::{Reading, Value, code, concept, concept_of, concepts, date_time, entity, identifier, leaf, phi, range},
+    datatypes::{
+        Reading, Value, code, concept, concept_of, concepts, date_time, entity, identifier, leaf, phi, range,
+    },
     encounter,
     group::{self, Group, first},
     insurance, patient,
@@ -268,7 +270,11 @@ fn decimal(text: &str) -> Option<String> {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(whole) || !all_digits(fraction) || (whole.is_empty() && fraction.is_empty()) || digits.is_empty() {
+    if !all_digits(whole)
+        || !all_digits(fraction)
+        || (whole.is_empty() && fraction.is_empty())
+        || digits.is_empty()
+    {
         return None;
     }
     // `.50` and `50.` are written, and are no numbers of JSON.
@@ -285,9 +291,14 @@ mod tests {
 
     #[test]
     fn amounts_keep_their_precision() {
-        for (sent, read) in
-            [("100", "100"), ("+1.50", "1.50"), ("-0.10", "-0.10"), (".5", "0.5"), ("-.5", "-0.5"), ("7.", "7")]
-        {
+        for (sent, read) in [
+            ("100", "100"),
+            ("+1.50", "1.50"),
+            ("-0.10", "-0.10"),
+            (".5", "0.5"),
+            ("-.5", "-0.5"),
+            ("7.", "7"),
+        ] {
             assert_eq!(decimal(sent).as_deref(), Some(read), "{sent}");
         }
         for sent in ["", ".", "-", "1,000", "1.2.3", "USD 5", "1e3", "--1", "٣"] {

@@ -1,9 +1,11 @@
 //! PV1, PV2, DG1 and PR1 as an encounter.
 
+use std::collections::HashSet;
+
 use waybill_contracts::{
     Phi,
     clinical::{Encounter, EncounterChange, EncounterDiagnosis, EncounterLocation, EncounterProcedure},
-    fhir::{CodeableConcept, Coding, Identifier},
+    fhir::{CodeableConcept, Coding, Identifier, Practitioner},
 };
 use waybill_hl7v2::{Field, Segment};
 
@@ -44,7 +46,6 @@ pub(super) fn encounter(
 ) -> Encounter {
     let field = |number| pv1.field(number);
     let table = |number, table| concept_of(&field(number), table, reading);
-    let people = |number, role| practitioners(&field(number), role, reading);
     let pv2 = first(segments, b"PV2");
     let cancelled_discharge = change == EncounterChange::CancelDischarge;
     let admitted = date_time(&field(44), reading).or_else(|| {
@@ -63,13 +64,7 @@ pub(super) fn encounter(
         service_type: table(10, "HL70069"),
         period: period(admitted, discharged),
         location: locations(pv1, change, reading),
-        participant: [
-            people(7, "attender"),
-            people(8, "referrer"),
-            people(9, "consultant"),
-            people(17, "admitter"),
-        ]
-        .concat(),
+        participant: participants(segments, pv1, reading),
         diagnosis: diagnoses(segments, reading),
         procedure: procedures(segments, reading),
         admit_source: table(14, "HL70023"),
@@ -82,10 +77,12 @@ pub(super) fn encounter(
     }
 }
 
-/// PV1-19 and PV1-50; the preadmit number (PV1-5) only where there is neither. Never MSH-10.
+/// PV1-19 and every PV1-50; the preadmit number (PV1-5) only where there is neither. Never MSH-10.
 pub(super) fn visit_numbers(pv1: &Segment<'_>, reading: &Reading) -> Vec<Identifier> {
-    let mut numbers: Vec<_> =
-        [19, 50].into_iter().filter_map(|field| visit_number(pv1, field, reading)).collect();
+    let alternates = pv1.field(50);
+    let alternates =
+        alternates.repetitions().filter_map(|whole| identifier(&whole, Some("VN"), None, reading));
+    let mut numbers: Vec<_> = visit(pv1, reading).into_iter().chain(alternates).collect();
     if numbers.is_empty() {
         numbers.extend(visit_number(pv1, 5, reading));
     }
@@ -96,9 +93,9 @@ fn visit_number(pv1: &Segment<'_>, field: usize, reading: &Reading) -> Option<Id
     identifier(&pv1.field(field).repetition(1), Some("VN"), None, reading)
 }
 
-/// The visit number, PV1-19.
+/// The visit number, PV1-19: one by its place, whatever type it was sent with (v2-to-FHIR, PV1[Encounter]).
 pub(super) fn visit(pv1: &Segment<'_>, reading: &Reading) -> Option<Identifier> {
-    visit_number(pv1, 19, reading)
+    Some(Identifier { r#type: Some("VN".to_owned()), ..visit_number(pv1, 19, reading)? })
 }
 
 /// PV1-2; where it is empty, what A06 and A07 say by themselves.
@@ -127,6 +124,8 @@ fn locations(pv1: &Segment<'_>, change: EncounterChange, reading: &Reading) -> V
         Change::PreAdmit => Some("planned"),
         // There was no stay; or the message says where, not when.
         Change::CancelAdmit | Change::CancelPreAdmit | Change::Unknown => None,
+        // A patient of class "preadmit" is not there yet.
+        _ if code(&pv1.field(2), reading).as_deref() == Some("P") => Some("planned"),
         _ => Some("active"),
     };
     // Of a cancelled transfer the patient never was at the one place or the other.
@@ -135,6 +134,39 @@ fn locations(pv1: &Segment<'_>, change: EncounterChange, reading: &Reading) -> V
         .into_iter()
         .filter_map(|(number, status)| location(&pv1.field(number), status, reading))
         .collect()
+}
+
+/// PV1-7, 8, 9, 17 and PV2-13; then ROL and, since 2.7, PRT after the PV1, unless it is somebody again in the same role.
+fn participants(segments: &[Segment<'_>], pv1: &Segment<'_>, reading: &Reading) -> Vec<Practitioner> {
+    const FIELDS: [(usize, &str); 4] =
+        [(7, "attender"), (8, "referrer"), (9, "consultant"), (17, "admitter")];
+    let mut found: Vec<Practitioner> = FIELDS
+        .into_iter()
+        .flat_map(|(number, role)| practitioners(&pv1.field(number), role, reading))
+        .collect();
+    let referred = first(segments, b"PV2").map(|pv2| practitioners(&pv2.field(13), "referrer", reading));
+    found.extend(referred.into_iter().flatten());
+    let mut known: HashSet<(Option<String>, Option<String>)> = found.iter().map(id_and_role).collect();
+    let of_visit = segments.iter().filter(|segment| segment.index() > pv1.index());
+    for segment in of_visit {
+        let (role, person) = match segment.name() {
+            b"ROL" => (3, 4),
+            b"PRT" => (4, 5),
+            // What comes now has participants of its own.
+            b"PR1" | b"IN1" | b"OBX" => break,
+            _ => continue,
+        };
+        let role = code(&segment.field(role), reading).and_then(|code| statuses::participant_role(&code));
+        let Some(role) = role else { continue };
+        let people = practitioners(&segment.field(person), role, reading).into_iter();
+        found.extend(people.filter(|person| known.insert(id_and_role(person))));
+    }
+    found
+}
+
+fn id_and_role(person: &Practitioner) -> (Option<String>, Option<String>) {
+    let id = person.identifier.as_ref().map(|identifier| identifier.value.expose().clone());
+    (id, person.role.clone())
 }
 
 /// PL.
@@ -159,17 +191,19 @@ pub(super) fn location(
         .then(|| EncounterLocation { status: status.map(str::to_owned), ..place })
 }
 
-/// PV2-25, with its counterpart in v3-ActPriority after it.
+/// PV2-25, with the counterparts of its codes in v3-ActPriority after them.
 fn priority(pv2: &Segment<'_>, reading: &Reading) -> Option<CodeableConcept> {
     let mut sent = concept_of(&pv2.field(25), "HL70217", reading)?;
-    let local = sent.coding.first().and_then(|coding| coding.code.as_deref());
-    if let Some((code, display)) = local.and_then(statuses::visit_priority) {
-        sent.coding.push(Coding {
+    let local = sent.coding.iter().filter_map(|coding| coding.code.as_deref());
+    let translated: Vec<Coding> = local
+        .filter_map(statuses::visit_priority)
+        .map(|(code, display)| Coding {
             system: Some("http://terminology.hl7.org/CodeSystem/v3-ActPriority".to_owned()),
             code: Some(code.to_owned()),
             display: Some(display.to_owned()),
-        });
-    }
+        })
+        .collect();
+    sent.coding.extend(translated);
     Some(sent)
 }
 
@@ -219,7 +253,7 @@ pub(super) fn modifiers(field: &Field<'_>, reading: &Reading) -> Vec<String> {
     field.repetitions().filter_map(|whole| leaf(&whole, 1).read(reading)).collect()
 }
 
-/// DG1 and PR1 alike: code in field 3, its system in field 2 and its text in field 4 until 2.3.1.
+/// DG1 and PR1 alike: code in field 3, the description in field 4 as its text, and until 2.3.1 the system in field 2.
 fn coded(segment: &Segment<'_>, reading: &Reading) -> Option<CodeableConcept> {
     let mut found = concept(&segment.field(3).repetition(1), reading).unwrap_or_default();
     if let Some(first) = found.coding.first_mut()
@@ -227,9 +261,7 @@ fn coded(segment: &Segment<'_>, reading: &Reading) -> Option<CodeableConcept> {
     {
         first.system = code(&segment.field(2), reading).map(|name| codes::code_system(&name).to_owned());
     }
-    if found.text.is_none() {
-        found.text = segment.field(4).read(reading);
-    }
+    found.text = segment.field(4).read(reading).or(found.text);
     (found != CodeableConcept::default()).then_some(found)
 }
 

@@ -75,7 +75,10 @@ pub(super) fn first<'m>(segments: &[Segment<'m>], name: &[u8]) -> Option<Segment
 }
 
 /// All segments of a name.
-pub(super) fn named<'s, 'm>(segments: &'s [Segment<'m>], name: &'static [u8]) -> impl Iterator<Item = &'s Segment<'m>> {
+pub(super) fn named<'s, 'm>(
+    segments: &'s [Segment<'m>],
+    name: &'static [u8],
+) -> impl Iterator<Item = &'s Segment<'m>> {
     segments.iter().filter(move |segment| segment.name() == name)
 }
 

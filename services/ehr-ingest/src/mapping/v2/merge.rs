@@ -109,14 +109,19 @@ pub(super) fn plan(message: &Message<'_>, what: Renumbering) -> Result<Vec<Group
 
 fn check(pair: &Pair<'_>, what: Renumbering) -> Result<(), Refusal> {
     let mrg = |number| patient_id::has_identifier(&pair.mrg.field(number));
-    let require = |there: bool, location: Path, text| if there { Ok(()) } else { Err(group::empty(location, text)) };
+    let require =
+        |there: bool, location: Path, text| if there { Ok(()) } else { Err(group::empty(location, text)) };
     let pv1 = |number: usize, location, text| match &pair.pv1 {
         None => Err(group::missing(path!("PV1"), "PV1 is missing")),
         Some(pv1) => require(patient_id::has_identifier(&pv1.field(number)), location, text),
     };
     let account = || {
         require(mrg(3), path!("MRG-3"), "MRG-3 has no account number")?;
-        require(patient_id::has_identifier(&pair.pid.field(18)), path!("PID-18"), "PID-18 has no account number")
+        require(
+            patient_id::has_identifier(&pair.pid.field(18)),
+            path!("PID-18"),
+            "PID-18 has no account number",
+        )
     };
     match what {
         Renumbering::Patient => require(mrg(1), path!("MRG-1"), "MRG-1 has no identifier"),
@@ -157,7 +162,9 @@ pub(super) fn events(mapping: &Mapping<'_>, groups: &[Group], what: Renumbering)
         let mut others: Vec<Other> = Vec::new();
         let mut place_of: HashMap<PatientKey, usize> = HashMap::new();
         for (pair, aliases) in pairs.iter().zip(&aliases) {
-            let Some(found) = other(mapping, pair, aliases).filter(|other| other.key != key) else { continue };
+            let Some(found) = other(mapping, pair, aliases).filter(|other| other.key != key) else {
+                continue;
+            };
             match place_of.entry(found.key) {
                 Entry::Occupied(place) => others[*place.get()].alias.extend(found.alias),
                 Entry::Vacant(place) => {
@@ -175,11 +182,8 @@ pub(super) fn events(mapping: &Mapping<'_>, groups: &[Group], what: Renumbering)
         };
         outbox.push(mapping, key, event(now, aliases.into_iter().flatten().collect()));
         for other in others {
-            let before = Patient {
-                active: !replaced,
-                link: vec![to(back, &survivor.identifier)],
-                ..other.patient
-            };
+            let before =
+                Patient { active: !replaced, link: vec![to(back, &survivor.identifier)], ..other.patient };
             outbox.push(mapping, other.key, event(before, other.alias));
         }
         for pair in &pairs {
@@ -236,7 +240,8 @@ fn to(kind: &str, other: &[Identifier]) -> PatientLink {
 fn renumbered(pair: &Pair<'_>, pv1: &Segment<'_>, reading: &Reading) -> Encounter {
     let mut encounter = encounter::encounter(&[pair.pid], pv1, EncounterChange::Merge, reading);
     for (field, present) in [(5, 19), (6, 50)] {
-        if let (Some(from), Some(to)) = (visit_number(&pair.mrg, field, reading), visit_number(pv1, present, reading))
+        if let (Some(from), Some(to)) =
+            (visit_number(&pair.mrg, field, reading), visit_number(pv1, present, reading))
             && !same(&from, &to)
         {
             encounter.identifier.push(retired(from));
@@ -247,9 +252,7 @@ fn renumbered(pair: &Pair<'_>, pv1: &Segment<'_>, reading: &Reading) -> Encounte
 
 fn aliases(mapping: &Mapping<'_>, pair: &Pair<'_>, what: Renumbering) -> Vec<Alias> {
     let reading = &mapping.reading;
-    let patient = || {
-        couple(mapping.prior_numbers(pair, 1), &mapping.present_numbers(pair))
-    };
+    let patient = || couple(&mapping.prior_numbers(pair, 1), &mapping.present_numbers(pair));
     let account = || {
         let from = identifier(&pair.mrg.field(3).repetition(1), Some("AN"), None, reading);
         one(AliasLevel::Account, from, patient::account(&pair.pid, reading))
@@ -267,7 +270,7 @@ fn aliases(mapping: &Mapping<'_>, pair: &Pair<'_>, what: Renumbering) -> Vec<Ali
             match (external(&pair.mrg, 4), external(&pair.pid, 2)) {
                 (Some(from), Some(to)) => one(AliasLevel::Patient, Some(from), Some(to)),
                 // PID-2 is gone since 2.7: the number is then one of PID-3.
-                (Some(from), None) => couple(vec![from], &mapping.present_numbers(pair)),
+                (Some(from), None) => couple(&[from], &mapping.present_numbers(pair)),
                 (None, _) => patient(),
             }
         }
@@ -285,7 +288,9 @@ fn visit_number(segment: &Segment<'_>, field: usize, reading: &Reading) -> Optio
 
 /// A move may leave out the number that stays.
 fn one(level: AliasLevel, from: Option<Identifier>, to: Option<Identifier>) -> Vec<Alias> {
-    let (Some(from), Some(to)) = (from.clone().or_else(|| to.clone()), to.or(from)) else { return Vec::new() };
+    let (Some(from), Some(to)) = (from.clone().or_else(|| to.clone()), to.or(from)) else {
+        return Vec::new();
+    };
     vec![alias(level, from, to)]
 }
 
@@ -301,7 +306,7 @@ fn same(one: &Identifier, other: &Identifier) -> bool {
 /// Each old identifier with the present one of the same type and authority, else of the same type, else of the same
 /// authority (HL7 v2.9.1 §3.6.2: only identifiers of one type are merged). Where nothing fits, the patient's number
 /// stands for the first: that is what the message is for.
-fn couple(from: Vec<Identifier>, to: &[Identifier]) -> Vec<Alias> {
+fn couple(from: &[Identifier], to: &[Identifier]) -> Vec<Alias> {
     let find = |from: &Identifier| {
         let same_type = |to: &&Identifier| from.r#type.is_some() && to.r#type == from.r#type;
         let same_authority = |to: &&Identifier| from.system.is_some() && to.system == from.system;
@@ -324,7 +329,7 @@ fn couple(from: Vec<Identifier>, to: &[Identifier]) -> Vec<Alias> {
     if !coupled.is_empty() {
         return coupled;
     }
-    match (patient_number(&from), patient_number(to)) {
+    match (patient_number(from), patient_number(to)) {
         (Some(from), Some(to)) => vec![alias(AliasLevel::Patient, from.clone(), to.clone())],
         _ => Vec::new(),
     }

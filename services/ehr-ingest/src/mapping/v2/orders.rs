@@ -47,7 +47,10 @@ pub(super) fn plan(message: &Message<'_>, layout: Layout) -> Result<Vec<Group>, 
     })?;
     for (occurrence, group) in (1..).zip(&groups) {
         if !group.has(message, &[b"ORC", b"OBR"]) {
-            return Err(group::missing(path!("ORC").in_occurrence(occurrence), "a patient has no ORC and no OBR"));
+            return Err(group::missing(
+                path!("ORC").in_occurrence(occurrence),
+                "a patient has no ORC and no OBR",
+            ));
         }
     }
     groups.retain(|group| !spans(&group.segments(message), layout).is_empty());
@@ -110,7 +113,9 @@ fn spans<'m>(segments: &[Segment<'m>], layout: Layout) -> Vec<Span<'m>> {
     let mut begun = false;
     for segment in segments {
         match segment.name() {
-            b"PID" | b"PV1" if begun && layout == Layout::WithPriorResults => (open, skipping, orc) = (false, true, None),
+            b"PID" | b"PV1" if begun && layout == Layout::WithPriorResults => {
+                (open, skipping, orc) = (false, true, None);
+            }
             b"ORC" => {
                 skipping = is_prior(segment) && (skipping || segment.field(1).raw().trim_ascii() == b"PR");
                 (open, begun, orc) = (!skipping, true, Some(*segment));
@@ -128,11 +133,11 @@ fn spans<'m>(segments: &[Segment<'m>], layout: Layout) -> Vec<Span<'m>> {
             }
             b"SPM" if layout == Layout::SpecimenFirst => (open, specimen) = (false, Some(*segment)),
             // A drug, a diet, a supply.
-            b"RXO" | b"RXE" | b"ODS" | b"ODT" | b"RQD" | b"RQ1" if open => {
-                if spans.last().is_some_and(|span| span.obr.is_none()) {
-                    spans.pop();
-                    (open, orc) = (false, None);
-                }
+            b"RXO" | b"RXE" | b"ODS" | b"ODT" | b"RQD" | b"RQ1"
+                if open && spans.last().is_some_and(|span| span.obr.is_none()) =>
+            {
+                spans.pop();
+                (open, orc) = (false, None);
             }
             _ if open => {
                 if let Some(span) = spans.last_mut() {

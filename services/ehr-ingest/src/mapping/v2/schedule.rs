@@ -135,8 +135,8 @@ struct Times {
     priority: Option<String>,
 }
 
-/// Start: the first resource that has one (AIS-4, AIP-6, AIL-6, AIG-8), else SCH-11, else TQ1. End: as sent, else start
-/// and duration. Duration: SCH-9, else that of the first service (AIS-7).
+/// Start: the first resource that has one (AIS-4, AIP-6, AIL-6, AIG-8), else TQ1, else SCH-11, which TQ1 has replaced
+/// since 2.5. End: as sent, else start and duration. Duration: SCH-9, else that of the first service (AIS-7).
 fn times(all: &[Segment<'_>], sch: &Segment<'_>, reading: &Reading) -> Times {
     const STARTS: [(&[u8], usize); 4] = [(b"AIS", 4), (b"AIP", 6), (b"AIL", 6), (b"AIG", 8)];
     let starts = STARTS.into_iter().flat_map(|(name, field)| {
@@ -145,9 +145,8 @@ fn times(all: &[Segment<'_>], sch: &Segment<'_>, reading: &Reading) -> Times {
     let text = |segment: &Segment<'_>, field: usize| code(&segment.field(field), reading);
     let timed = first(all, b"TQ1").map(|tq1| Timing::of_segment(&tq1, reading)).unwrap_or_default();
     let timing = Timing::of_field(&sch.field(11), reading);
-    let minutes = timing::minutes(text(sch, 9), text(sch, 10)).or_else(|| {
-        named(all, b"AIS").find_map(|ais| timing::minutes(text(ais, 7), text(ais, 8)))
-    });
+    let minutes = timing::minutes(text(sch, 9), text(sch, 10))
+        .or_else(|| named(all, b"AIS").find_map(|ais| timing::minutes(text(ais, 7), text(ais, 8))));
     let resource = starts
         .map(|field| field.repetition(1))
         .find_map(|whole| Some((moment_at(&whole, 1, reading)?, leaf(&whole, 1).raw().to_vec())));
@@ -161,13 +160,11 @@ fn times(all: &[Segment<'_>], sch: &Segment<'_>, reading: &Reading) -> Times {
             let end = if end.is_none() && same(&timed) { timed.end } else { end };
             (Some(start), raw, end)
         }
-        None if timing.start.is_some() || timing.end.is_some() => {
-            (timing.start, leaf(&sch_11, 4).raw().to_vec(), timing.end)
-        }
-        None => {
+        None if timed.start.is_some() || timed.end.is_some() => {
             let raw = first(all, b"TQ1").map(|tq1| leaf(&tq1.field(7).repetition(1), 1).raw().to_vec());
             (timed.start, raw.unwrap_or_default(), timed.end)
         }
+        None => (timing.start, leaf(&sch_11, 4).raw().to_vec(), timing.end),
     };
     let end = end.or_else(|| timing::after(&raw, minutes?, reading));
     Times { start, end, minutes, priority }
@@ -175,10 +172,8 @@ fn times(all: &[Segment<'_>], sch: &Segment<'_>, reading: &Reading) -> Times {
 
 /// All comments, one line each.
 fn comment(all: &[Segment<'_>], reading: &Reading) -> Option<Phi<String>> {
-    let lines: Vec<String> = named(all, b"NTE")
-        .flat_map(|nte| adt::notes(nte, reading))
-        .map(Phi::into_exposed)
-        .collect();
+    let lines: Vec<String> =
+        named(all, b"NTE").flat_map(|nte| adt::notes(nte, reading)).map(Phi::into_exposed).collect();
     (!lines.is_empty()).then(|| Phi::new(lines.join("\n")))
 }
 
@@ -201,4 +196,3 @@ fn places(all: &[Segment<'_>], slot: Slot, reading: &Reading) -> Vec<EncounterLo
         })
         .collect()
 }
-

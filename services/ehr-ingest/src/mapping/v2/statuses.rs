@@ -11,9 +11,8 @@ use super::codes;
 pub(super) fn order_control(code: &str) -> Option<&'static str> {
     Some(match code {
         // New; accepted; number assigned; changed; released; the order that replaces; parent and child; refill.
-        "NW" | "OK" | "NA" | "SN" | "XO" | "XR" | "XX" | "RL" | "OE" | "OR" | "RO" | "PA" | "CH" | "AF" | "RF" => {
-            "active"
-        }
+        "NW" | "OK" | "NA" | "SN" | "XO" | "XR" | "XX" | "RL" | "OE" | "OR" | "RO" | "PA" | "CH" | "AF"
+        | "RF" => "active",
         // Cancelled; discontinued; the order that is replaced; denied, not accepted.
         "CA" | "OC" | "CR" | "DC" | "OD" | "DR" | "RP" | "RQ" | "RU" | "DF" | "UA" => "revoked",
         "HD" | "OH" | "HR" => "on-hold",
@@ -75,6 +74,17 @@ pub(super) fn charge_type(code: &str) -> &'static str {
         "AJ" => "adjustment",
         _ => "unknown",
     }
+}
+
+/// Tables 0443 (ROL-3) and 0912 (PRT-4): the role of a clinician of the visit.
+pub(super) fn participant_role(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "AT" => "attender",
+        "AD" => "admitter",
+        "CP" => "consultant",
+        "RP" => "referrer",
+        _ => return None,
+    })
 }
 
 /// Table 0217, PV2-25: code and display in v3-ActPriority.

@@ -52,8 +52,11 @@ impl Timing {
     /// What is missing here is taken from `other`.
     pub(super) fn or(self, other: Self) -> Self {
         // A start and the end of another time make no period.
-        let (start, end) =
-            if self.start.is_some() || self.end.is_some() { (self.start, self.end) } else { (other.start, other.end) };
+        let (start, end) = if self.start.is_some() || self.end.is_some() {
+            (self.start, self.end)
+        } else {
+            (other.start, other.end)
+        };
         Self {
             start,
             end,
@@ -101,7 +104,9 @@ mod tests {
         assert_eq!(of("1.5", Some("HR")), Some(90));
         assert_eq!(of("61", None), Some(2));
         assert_eq!(of("60", Some("S")), Some(1));
-        for (number, unit) in [("", None), ("-5", Some("min")), ("1e99", Some("d")), ("NaN", None), ("5", Some("moon"))] {
+        for (number, unit) in
+            [("", None), ("-5", Some("min")), ("1e99", Some("d")), ("NaN", None), ("5", Some("moon"))]
+        {
             assert_eq!(of(number, unit), None, "{number} {unit:?}");
         }
     }
