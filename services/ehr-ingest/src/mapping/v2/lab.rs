@@ -9,7 +9,9 @@ use waybill_hl7v2::{Field, Segment};
 
 use super::{
     codes,
-    datatypes::{Reading, Value, code, concept, concepts, date_time, entity, leaf, paired_entity, phi},
+    datatypes::{
+        Reading, Value, code, concept, concept_of, concepts, date_time, entity, leaf, paired_entity, phi,
+    },
     observation,
     people::{interpreters, practitioners},
 };
@@ -179,7 +181,7 @@ pub(super) fn specimen(spm: &Segment<'_>, reading: &Reading) -> Specimen {
     let number = |component| paired_entity(&spm.field(2).component(component), "", reading);
     Specimen {
         identifier: number(2).or_else(|| number(1)),
-        r#type: concept(&spm.field(4).repetition(1), reading),
+        r#type: concept_of(&spm.field(4), "HL70487", reading),
         // A range; its start.
         collected_date_time: date_time(&spm.field(17), reading),
         received_time: date_time(&spm.field(18), reading),

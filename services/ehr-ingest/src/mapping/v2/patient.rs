@@ -2,7 +2,7 @@
 
 use waybill_contracts::{
     Phi,
-    fhir::{CodeableConcept, Coding, Identifier, Patient, PatientContact},
+    fhir::{Address, CodeableConcept, Coding, Identifier, Patient, PatientContact},
 };
 use waybill_hl7v2::Segment;
 
@@ -15,8 +15,9 @@ use super::{
 /// The patient of a PID segment.
 pub(super) fn patient(pid: &Segment<'_>, default_authority: Option<&str>, reading: &Reading) -> Patient {
     let yes_or_no = |number| match code(&pid.field(number), reading).as_deref() {
-        Some("Y") => Some(true),
-        Some("N") => Some(false),
+        // Table 0136; spelled out it says the same.
+        Some("Y" | "YES") => Some(true),
+        Some("N" | "NO") => Some(false),
         _ => None,
     };
     let deceased_date_time = date_time(&pid.field(29), reading);
@@ -33,7 +34,7 @@ pub(super) fn patient(pid: &Segment<'_>, default_authority: Option<&str>, readin
         // FHIR has one of the two, here and of the births.
         deceased_boolean: yes_or_no(30).filter(|_| deceased_date_time.is_none()),
         deceased_date_time,
-        address: addresses(&pid.field(11), reading),
+        address: patient_addresses(pid, reading),
         marital_status: concept(&pid.field(16).repetition(1), reading).map(marital_status),
         communication: concepts(&pid.field(15), reading),
         race: concepts(&pid.field(10), reading).into_iter().map(race).collect(),
@@ -44,13 +45,27 @@ pub(super) fn patient(pid: &Segment<'_>, default_authority: Option<&str>, readin
     }
 }
 
+/// PID-11; the county in PID-12 is that of the only address, unless it says its own (XAD-9).
+fn patient_addresses(pid: &Segment<'_>, reading: &Reading) -> Vec<Address> {
+    let mut addresses = addresses(&pid.field(11), reading);
+    let Some(county) = code(&pid.field(12), reading).map(Phi::new) else { return addresses };
+    match addresses.as_mut_slice() {
+        [] => addresses.push(Address { district: Some(county), ..Address::default() }),
+        [only] if only.district.is_none() => only.district = Some(county),
+        _ => {}
+    }
+    addresses
+}
+
 /// Next of kin and other contacts: one per NK1 among the segments that says anything.
 pub(super) fn contacts(segments: &[Segment<'_>], reading: &Reading) -> Vec<PatientContact> {
     let contact = |nk1: &Segment<'_>| {
         let field = |number| nk1.field(number);
         let mut telecom = telecoms_of(&field(5), None, reading);
         telecom.extend(telecoms_of(&field(6), Some("work"), reading));
-        telecom.extend(telecoms_of(&field(40), None, reading));
+        for further in [40, 41] {
+            telecom.extend(telecoms_of(&field(further), None, reading));
+        }
         PatientContact {
             relationship: [(3, "HL70063"), (7, "HL70131")]
                 .into_iter()
@@ -146,13 +161,11 @@ fn in_cdc_race(mut sent: CodeableConcept) -> CodeableConcept {
 }
 
 /// The concept with a translation of its first code, unless the sender has translated it.
-fn translated(
-    mut sent: CodeableConcept,
-    translate: impl Fn(&str) -> Option<Coding>,
-) -> Phi<CodeableConcept> {
+fn translated(mut sent: CodeableConcept, translate: impl Fn(&str) -> Option<Coding>) -> Phi<CodeableConcept> {
     let local = sent.coding.first().and_then(|coding| coding.code.as_deref());
     if let Some(translation) = local.and_then(translate) {
-        let is_known = |coding: &Coding| coding.system == translation.system && coding.code == translation.code;
+        let is_known =
+            |coding: &Coding| coding.system == translation.system && coding.code == translation.code;
         if !sent.coding.iter().any(is_known) {
             sent.text = sent.text.or_else(|| translation.display.clone());
             sent.coding.push(translation);
@@ -162,9 +175,5 @@ fn translated(
 }
 
 fn coding(system: &str, code: &str, display: &str) -> Coding {
-    Coding {
-        system: Some(system.to_owned()),
-        code: Some(code.to_owned()),
-        display: Some(display.to_owned()),
-    }
+    Coding { system: Some(system.to_owned()), code: Some(code.to_owned()), display: Some(display.to_owned()) }
 }

@@ -131,8 +131,8 @@ fn telecom(whole: &Repetition<'_>, place: Option<&str>, reading: &Reading) -> Op
     };
     let system = if is_email { Some("email") } else { equipment.as_deref().and_then(codes::telecom_system) };
     let mobile = (equipment.as_deref() == Some("CP")).then_some("mobile");
-    // A mobile telephone (XTN-3) is one wherever it is used; the field says home or work where XTN-2 does not.
-    let r#use = mobile.or_else(|| use_code.as_deref().and_then(codes::telecom_use)).or(place);
+    // XTN-2, else what the field stands for; a mobile telephone (XTN-3) where neither says anything.
+    let r#use = use_code.as_deref().and_then(codes::telecom_use).or(place).or(mobile);
     Some(ContactPoint {
         system: Some(system.unwrap_or("phone").to_owned()),
         r#use: r#use.map(str::to_owned),
@@ -220,10 +220,18 @@ pub(super) fn organizations(field: &Field<'_>, role: &str, reading: &Reading) ->
 }
 
 /// CWE that names an organization, as OBX-15: code, name, system.
-pub(super) fn coded_organization(whole: &Repetition<'_>, role: &str, reading: &Reading) -> Option<Practitioner> {
+pub(super) fn coded_organization(
+    whole: &Repetition<'_>,
+    role: &str,
+    reading: &Reading,
+) -> Option<Practitioner> {
     let part = |number| leaf(whole, number).read(reading);
-    let identifier =
-        part(1).map(|value| Identifier { r#use: None, r#type: None, system: part(3), value: Phi::new(value) });
+    let identifier = part(1).map(|value| Identifier {
+        r#use: None,
+        r#type: None,
+        system: part(3),
+        value: Phi::new(value),
+    });
     let name = part(2).map(|name| HumanName { family: Some(Phi::new(name)), ..HumanName::default() });
     person(identifier, name, role)
 }
