@@ -11,15 +11,15 @@ use super::{
 };
 use crate::files::Subject;
 
-/// Bytes that are mapped again at most, about half a minute's work; beyond it whole resource types are tried.
-const MOST_BYTES: usize = 512 << 20;
+/// Bytes that are mapped again at most, some seconds' work; beyond it whole resource types are tried.
+const MOST_BYTES: usize = 128 << 20;
 
 /// What became of the elements of a resource.
 pub(super) fn coverage(judge: &Judge<'_>, subject: &Subject) -> Coverage {
     let content = subject.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&subject.bytes);
     let Ok(resource) = serde_json::from_slice::<Value>(content) else { return Coverage::default() };
     // Through the same writer as every trial: a number may lose digits in it.
-    let judged = |resource: &Value| judge.fhir(resource.to_string().as_bytes()).meaning();
+    let judged = |resource: &Value| judge.fhir(resource.to_string().as_bytes());
     let baseline = judged(&resource);
     let mut kinds = BTreeMap::new();
     visit(&resource, "", &mut |path| *kinds.entry(path.to_owned()).or_insert(0) += 1);
@@ -31,7 +31,7 @@ pub(super) fn coverage(judge: &Judge<'_>, subject: &Subject) -> Coverage {
     for (path, times) in kinds {
         let mut without = resource.clone();
         remove(&mut without, "", &path);
-        let fate = if judged(&without) != baseline {
+        let fate = if !judged(&without).means_the_same(&baseline) {
             Fate::Mapped
         } else {
             rules::fhir(&path).map_or(Fate::Unmapped, |reason| Fate::Dropped(reason.to_owned()))
@@ -56,7 +56,7 @@ fn by_type(coverage: &mut Coverage, bundle: &Value, baseline: &Outcome, judged: 
         if let Some(entries) = without["entry"].as_array_mut() {
             entries.retain(|entry| kind(entry).as_deref() != Some(name.as_str()));
         }
-        let fate = if judged(&without) == *baseline { Fate::Unmapped } else { Fate::Mapped };
+        let fate = if judged(&without).means_the_same(baseline) { Fate::Unmapped } else { Fate::Mapped };
         coverage.count(Place::Fhir(name), fate, times);
         coverage.tried += times;
     }

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::files::Subject;
 
-/// Bytes that are mapped again at most, about ten seconds' work; beyond it some values of each kind are tried.
-const MOST_BYTES: usize = 256 << 20;
+/// Bytes that are mapped again at most, some seconds' work; beyond it some values of each kind are tried.
+const MOST_BYTES: usize = 32 << 20;
 /// Values that are tried at most.
-const MOST_VALUES: usize = 4000;
+const MOST_VALUES: usize = 2000;
 
 /// One value of a message.
 struct Value {
@@ -28,7 +28,7 @@ struct Value {
 pub(super) fn coverage(judge: &Judge<'_>, subject: &Subject, profile: Option<&Profile>) -> Coverage {
     let bytes = &subject.bytes;
     let Ok(message) = Message::parse(bytes) else { return Coverage::default() };
-    let baseline = judge.hl7(bytes).meaning();
+    let baseline = judge.hl7(bytes);
     let mut coverage = Coverage::default();
     let (values, lost) = values(&message);
     for place in lost {
@@ -54,7 +54,7 @@ fn differs(judge: &Judge<'_>, bytes: &[u8], baseline: &Outcome, value: &Value) -
     let other = [value.raw.as_slice(), b"1"].concat();
     [&b""[..], &other].into_iter().any(|raw| {
         edit::replace_field_raw(bytes, value.path, raw)
-            .is_ok_and(|changed| judge.hl7(&changed).meaning() != *baseline)
+            .is_ok_and(|changed| !judge.hl7(&changed).means_the_same(baseline))
     })
 }
 

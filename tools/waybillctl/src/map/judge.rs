@@ -12,17 +12,16 @@ use waybill_hl7v2::Index;
 use crate::files::{Kind, Subject};
 
 /// What becomes of a message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Outcome {
-    Events(Vec<Event>),
+    Events(Vec<mapping::Event>),
     /// Accepted and stored; why nothing comes of it.
     NoDestination(String),
     Refused(Refusal),
 }
 
-/// An event as the topic has it, without what belongs to the moment of its reception.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Event {
+/// An event as the topic has it, without what belongs to the moment of its reception and without the bytes of the file.
+pub(super) struct Shown {
     pub(super) topic: &'static str,
     pub(super) key: String,
     pub(super) payload: Value,
@@ -92,7 +91,7 @@ impl<'f> Judge<'f> {
 
     fn map(&self, message: &InboundMessage, bytes: &[u8]) -> Outcome {
         match mapping::map(message, bytes, self.feed) {
-            Ok(mapping::Mapped::Events(events)) => Outcome::Events(events.iter().map(event).collect()),
+            Ok(mapping::Mapped::Events(events)) => Outcome::Events(events),
             Ok(mapping::Mapped::NoDestination(reason)) => Outcome::NoDestination(reason.to_string()),
             // Accepted in enhanced mode, where the content is looked at after the answer.
             Err(error) => Outcome::Refused(Refusal {
@@ -114,7 +113,8 @@ fn refusal(rejected: &InboundRejected) -> Refusal {
     }
 }
 
-fn event(event: &mapping::Event) -> Event {
+/// An event for people.
+pub(super) fn shown(event: &mapping::Event) -> Shown {
     let payload = match &event.payload {
         Payload::Patient(patient) => serde_json::to_value(patient),
         Payload::Encounter(encounter) => serde_json::to_value(encounter),
@@ -127,27 +127,51 @@ fn event(event: &mapping::Event) -> Event {
     if let Some(source) = payload.get_mut("source").and_then(Value::as_object_mut) {
         source.remove("receivedAt");
     }
-    // The bytes of the file itself.
     if let Some(original) = payload.get_mut("original").and_then(Value::as_object_mut) {
         original.remove("data");
     }
     let key = event.key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    Event { topic: event.payload.topic(), key, payload }
+    Shown { topic: event.payload.topic(), key, payload }
 }
 
 impl Outcome {
-    /// What must stay the same where a value says nothing: all but what follows from the bytes as such.
-    pub(super) fn meaning(mut self) -> Self {
-        if let Self::Events(events) = &mut self {
-            for payload in events.iter_mut().map(|event| &mut event.payload) {
-                if let Some(source) = payload.get_mut("source").and_then(Value::as_object_mut) {
-                    source.remove("messageId");
-                }
-                if let Some(payload) = payload.as_object_mut() {
-                    payload.remove("original");
-                }
+    /// Whether both say the same of a patient: all but what follows from the bytes as such, which are the message's id, the
+    /// ids made from it, and the bytes themselves.
+    pub(super) fn means_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::NoDestination(one), Self::NoDestination(other)) => one == other,
+            (Self::Refused(one), Self::Refused(other)) => one == other,
+            (Self::Events(one), Self::Events(other)) => {
+                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
             }
+            _ => false,
         }
-        self
     }
+}
+
+fn same(one: &mapping::Event, other: &mapping::Event) -> bool {
+    /// The events with the same source but for the message's id.
+    macro_rules! equal {
+        ($one:expr, $other:expr) => {{
+            let (one, other) = ($one, $other);
+            let mut like_one = other.clone();
+            like_one.source.message_id = one.source.message_id;
+            like_one == *one
+        }};
+    }
+    one.key == other.key
+        && match (&one.payload, &other.payload) {
+            (Payload::Patient(one), Payload::Patient(other)) => equal!(one, other),
+            (Payload::Encounter(one), Payload::Encounter(other)) => equal!(one, other),
+            (Payload::Appointment(one), Payload::Appointment(other)) => equal!(one, other),
+            (Payload::Order(one), Payload::Order(other)) => equal!(one, other),
+            (Payload::Charge(one), Payload::Charge(other)) => equal!(one, other),
+            (Payload::Result(one), Payload::Result(other)) => {
+                let mut like_one = other.clone();
+                like_one.source.message_id = one.source.message_id;
+                like_one.original.clone_from(&one.original);
+                like_one == *one
+            }
+            _ => false,
+        }
 }

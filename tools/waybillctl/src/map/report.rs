@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Mapped,
     coverage::{Coverage, Place, Row},
-    judge::{Event, Outcome, Refusal},
+    judge::{Outcome, Refusal, Shown, shown},
 };
 use crate::{failure::Failure, table};
 
@@ -122,9 +122,9 @@ fn write_message(mapped: &Mapped, out: &mut impl Write) -> Result<(), Failure> {
         Outcome::NoDestination(reason) => writeln!(out, "stored, without a destination: {reason}")?,
         Outcome::Refused(refusal) => writeln!(out, "refused: {}", refused(refusal))?,
         Outcome::Events(events) => {
-            writeln!(out, "accepted, {} events", events.len())?;
-            for Event { topic, key, payload } in events {
-                let mut payload = payload.clone();
+            let plural = if events.len() == 1 { "" } else { "s" };
+            writeln!(out, "accepted, {} event{plural}", events.len())?;
+            for Shown { topic, key, mut payload } in events.iter().map(shown) {
                 prune(&mut payload);
                 let text = serde_json::to_string_pretty(&payload).unwrap_or_default();
                 writeln!(out, "\n{topic}  key {key}\n{text}")?;
@@ -222,8 +222,10 @@ fn as_json(mapped: &Mapped) -> Value {
             });
         }
         Outcome::Events(events) => {
-            let events = events.iter().map(|event| json!({ "topic": event.topic, "key": event.key, "payload": event.payload }));
-            message["events"] = events.collect();
+            let events = events.iter().map(shown);
+            message["events"] = events
+                .map(|event| json!({ "topic": event.topic, "key": event.key, "payload": event.payload }))
+                .collect();
             message["coverage"] = coverage_json(&mapped.coverage);
         }
     }
