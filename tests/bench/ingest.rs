@@ -1,14 +1,16 @@
 //! ehr-ingest as a process of its own, in a namespace of its own.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use waybill_testkit::{Installation, Stack, Topics, Unit, eventually, pending};
 
-use crate::{cpu::Processes, load, report::Normalize};
+use crate::{
+    cpu::Processes,
+    load::{self, Load},
+    message::{Mode, Template},
+    report::Normalize,
+};
 
 const READY: Duration = Duration::from_mins(1);
 /// Bound of working off the backlog: ten times what it should take.
@@ -17,7 +19,7 @@ const FEED: &str = "ehr";
 /// Of every five messages one is a result.
 const ONE_RESULT_IN: u64 = 5;
 /// Connections that fill the backlog.
-const FILLING: u64 = 64;
+const FILLING: usize = 64;
 
 /// An installation of which only ehr-ingest runs.
 pub(crate) struct Ingest {
@@ -41,8 +43,9 @@ impl Ingest {
         self.installation.wait_ready(READY).await
     }
 
-    pub(crate) fn address(&self) -> Result<SocketAddr> {
-        self.installation.mllp(FEED)
+    pub(crate) fn load(&self, connections: usize, template: Template, mode: Mode) -> Result<Load> {
+        let address = self.installation.mllp(FEED)?;
+        Ok(Load { address, connections, template, accepted: Some(mode.accepted()) })
     }
 
     pub(crate) fn topics(&self) -> &Topics {
@@ -61,7 +64,9 @@ impl Ingest {
 
     /// Takes `messages` in, then lets the normalize role alone work them off.
     pub(crate) async fn normalize(&mut self, messages: u64) -> Result<Normalize> {
-        load::fill(self.address()?, FILLING, messages, ONE_RESULT_IN).await.context("filling the backlog")?;
+        let load = self.load(FILLING, Template::adt(Mode::Enhanced), Mode::Enhanced)?;
+        let results = Template::oru(Mode::Enhanced);
+        load::fill(&load, &results, messages, ONE_RESULT_IN).await.context("filling the backlog")?;
         self.stop().await?;
         self.installation.set(Unit::EhrIngest, "roles", vec!["normalize"]);
         self.start().await?;

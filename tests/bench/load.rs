@@ -90,28 +90,26 @@ impl Meter {
     }
 }
 
-/// Whether the acknowledgement is compared with the message; the null server's is constant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Check {
-    ControlId,
-    FrameOnly,
+/// What is sent, and what is expected back.
+#[derive(Clone, Debug)]
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: usize,
+    pub(crate) template: Template,
+    /// `MSA-1|` of an acceptance, with the message's control id behind it; `None`: the answer is a constant.
+    pub(crate) accepted: Option<&'static [u8]>,
 }
 
-/// Runs one window against a listener. Any answer but AA for the message sent ends it with an error.
-pub(crate) async fn closed_loop(
-    address: SocketAddr,
-    connections: usize,
-    check: Check,
-    window: Window,
-    processes: Processes,
-) -> Result<Measured> {
+/// Runs one window against a listener. Any answer but the one expected ends it with an error.
+pub(crate) async fn closed_loop(load: &Load, window: Window, processes: Processes) -> Result<Measured> {
+    let connections = load.connections;
     let meter = Rc::new(Meter::default());
     let local = LocalSet::new();
     let lanes: Vec<_> = (0..connections)
         .map(|_| {
-            let meter = meter.clone();
+            let (meter, load) = (meter.clone(), load.clone());
             local.spawn_local(async move {
-                let mut lane = Lane::open(address, check).await?;
+                let mut lane = Lane::open(&load).await?;
                 while !meter.stopped() {
                     let begun = Instant::now();
                     lane.exchange().await?;
@@ -132,23 +130,22 @@ pub(crate) async fn closed_loop(
         .await
 }
 
-/// Sends a fixed number of messages, results and admissions in turns as `results_in` says: one of so many is a result.
-pub(crate) async fn fill(
-    address: SocketAddr,
-    connections: u64,
-    messages: u64,
-    results_in: u64,
-) -> Result<()> {
+/// Sends a fixed number of messages: of every `results_in` one of the second template, the others of the load's own.
+pub(crate) async fn fill(load: &Load, results: &Template, messages: u64, results_in: u64) -> Result<()> {
     let local = LocalSet::new();
     let left = Rc::new(Cell::new(messages));
-    let lanes: Vec<_> = (0..connections)
+    let lanes: Vec<_> = (0..load.connections)
         .map(|_| {
-            let left = left.clone();
+            let (left, load, mut other) = (left.clone(), load.clone(), results.clone());
             local.spawn_local(async move {
-                let mut lane = Lane::open(address, Check::ControlId).await?;
+                let mut lane = Lane::open(&load).await?;
+                let mut is_other = false;
                 while let Some(rest) = left.get().checked_sub(1) {
                     left.set(rest);
-                    lane.template = usize::from(rest % results_in == 0);
+                    if is_other != rest.is_multiple_of(results_in) {
+                        is_other = !is_other;
+                        std::mem::swap(&mut lane.template, &mut other);
+                    }
                     lane.exchange().await?;
                 }
                 Ok::<_, anyhow::Error>(())
@@ -168,43 +165,42 @@ pub(crate) async fn fill(
 /// One connection.
 struct Lane {
     stream: TcpStream,
-    check: Check,
-    templates: [Template; 2],
-    template: usize,
+    accepted: Option<&'static [u8]>,
+    template: Template,
     answer: Vec<u8>,
 }
 
 impl Lane {
-    async fn open(address: SocketAddr, check: Check) -> Result<Self> {
+    async fn open(load: &Load) -> Result<Self> {
+        let address = load.address;
         let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
         // Without it, a message waits for the peer's delayed TCP acknowledgement.
         stream.set_nodelay(true)?;
-        let templates = [Template::adt(), Template::oru()];
-        Ok(Self { stream, check, templates, template: 0, answer: Vec::with_capacity(4096) })
+        let (template, accepted) = (load.template.clone(), load.accepted);
+        Ok(Self { stream, accepted, template, answer: Vec::with_capacity(4096) })
     }
 
     async fn exchange(&mut self) -> Result<()> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let stamped = self.templates[self.template].stamp(id, id % PATIENTS);
+        let stamped = self.template.stamp(id, id % PATIENTS);
         self.stream.write_all(stamped.frame).await?;
         self.answer.clear();
         while !self.answer.ends_with(b"\x1C\r") {
             ensure!(self.stream.read_buf(&mut self.answer).await? > 0, "the server closed the connection");
         }
-        if self.check == Check::ControlId {
-            acknowledged(&self.answer, stamped.id)?;
+        match self.accepted {
+            Some(code) => acknowledged(&self.answer, code, stamped.id),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
-/// Whether `answer` holds a segment `MSA|AA|<id>`.
-fn acknowledged(answer: &[u8], id: &[u8]) -> Result<()> {
+/// Whether `answer` holds a segment `MSA|<code>|<id>`.
+fn acknowledged(answer: &[u8], accepted: &[u8], id: &[u8]) -> Result<()> {
     for segment in answer.split(|byte| *byte == b'\r') {
         if let Some(code) = segment.strip_prefix(b"MSA|") {
-            let accepted = code.strip_prefix(b"AA|").is_some_and(|rest| rest.starts_with(id));
             ensure!(
-                accepted,
+                code.strip_prefix(accepted).is_some_and(|rest| rest.starts_with(id)),
                 "not accepted: MSA-1 is {}",
                 String::from_utf8_lossy(&code[..code.len().min(2)])
             );

@@ -1,14 +1,20 @@
-//! `make bench`: what the listen role costs, beside what it cannot do without, measured in turns in one run.
+//! `make bench`: what parsing and the two roles of ehr-ingest cost, beside others that do the same, measured in turns in one
+//! run.
 //!
-//! - a null MLLP server: the price of sockets and framing;
-//! - a raw producer with the same records and partitions: the price of storing them;
-//! - ehr-ingest's listen role, which does both and parses, identifies and encodes in between;
-//! - its normalize role, working off a backlog.
+//! - parsing, beside two other crates;
+//! - ehr-ingest's listen role, with the mapping run before the acknowledgement (AA) and without (CA), beside a null MLLP
+//!   server, which is the price of sockets and framing, and a raw producer with the same records and partitions, which is
+//!   the price of storing them;
+//! - Apache Camel in the same place, raw and with a HAPI parse;
+//! - ehr-ingest's normalize role, working off a backlog.
 //!
-//! `bench --quick` takes half a minute instead of three. The figures also go to `target/bench/result.json`.
+//! `bench parse`, `bench listen`, `bench camel` and `bench normalize` do one of them; `--quick` takes a fraction of the time.
+//! The figures also go to `target/bench/result.json`.
 
+mod camel;
 mod cpu;
 mod ingest;
+mod levels;
 mod load;
 mod message;
 mod null_server;
@@ -16,155 +22,138 @@ mod parse;
 mod raw;
 mod report;
 
-use std::{fs, io::Write as _, path::Path, rc::Rc, sync::Arc, time::Duration};
+use std::{fs, io::Write as _, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use waybill_kafka::{NoProbe, Producer, ProducerOptions};
 use waybill_testkit::Stack;
 
 use crate::{
-    cpu::Processes,
     ingest::Ingest,
-    load::{Check, Measured, Window},
-    message::Template,
-    null_server::NullServer,
-    raw::Records,
-    report::{Level, Report, Round, Row},
+    levels::Bench,
+    load::Window,
+    message::{Mode, Template},
+    report::{Camel, Report},
 };
 
 const INBOUND: &str = "inbound.message.v1";
-const RAW: &str = "bench.raw.v1";
+/// Connections of the comparison with Camel.
+const CAMEL_CONNECTIONS: usize = 64;
 
-/// How long everything takes.
+/// What is done, and how long it takes.
+#[derive(Clone, Copy)]
 struct Plan {
+    parse: bool,
+    listen: bool,
+    camel: bool,
+    normalize: bool,
     warm_up: Duration,
+    camel_warm_up: Duration,
     window: Window,
     rounds: usize,
+    parse_window: Duration,
+    parse_rounds: usize,
     /// Messages of the backlog.
     backlog: u64,
 }
 
 impl Plan {
     fn new(quick: bool) -> Self {
-        let (seconds, rounds, backlog) = if quick { (1, 2, 20_000) } else { (4, 3, 100_000) };
+        let (seconds, rounds, backlog) = if quick { (1, 3, 20_000) } else { (3, 5, 100_000) };
         Self {
+            parse: true,
+            listen: true,
+            camel: true,
+            normalize: true,
             // The broker's JIT needs it: the first runs after a start are half as fast.
             warm_up: Duration::from_secs(if quick { 3 } else { 20 }),
+            // Camel's own JIT.
+            camel_warm_up: Duration::from_secs(if quick { 8 } else { 60 }),
             window: Window { ramp: Duration::from_millis(300), measured: Duration::from_secs(seconds) },
             rounds,
+            parse_window: Duration::from_millis(if quick { 200 } else { 500 }),
+            parse_rounds: if quick { 5 } else { 9 },
             backlog,
         }
+    }
+
+    /// Only what is named; all where nothing is.
+    fn only(self, names: &[&str]) -> Result<Self> {
+        if let Some(unknown) =
+            names.iter().find(|name| !["parse", "listen", "camel", "normalize"].contains(name))
+        {
+            bail!("usage: bench [--quick] [parse] [listen] [camel] [normalize]; not {unknown}");
+        }
+        let named = |name| names.is_empty() || names.contains(&name);
+        Ok(Self {
+            parse: named("parse"),
+            listen: named("listen"),
+            camel: named("camel"),
+            normalize: named("normalize"),
+            ..self
+        })
     }
 }
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let plan = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [null_server::ARGUMENT] => return null_server::serve(),
-        [] => Plan::new(false),
-        ["--quick"] => Plan::new(true),
-        ["parse"] => return report_parse(&parse::measure(Duration::from_millis(500), 7)?),
-        _ => bail!("usage: bench [--quick | parse]"),
-    };
+    let mut names: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if names == [null_server::ARGUMENT] {
+        return null_server::serve();
+    }
+    let given = names.len();
+    names.retain(|name| *name != "--quick");
+    let plan = Plan::new(names.len() < given).only(&names)?;
     // One thread for the generator: it is measured by the process, and it must not take more than one of few cores.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&plan))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(plan))
 }
 
-async fn run(plan: &Plan) -> Result<()> {
+async fn run(plan: Plan) -> Result<()> {
+    let parse = if plan.parse {
+        say("parse")?;
+        Some(parse::measure(plan.parse_window, plan.parse_rounds)?)
+    } else {
+        None
+    };
+    let mut report = Report::new(parse, std::thread::available_parallelism()?.get(), plan.window);
+    if plan.listen || plan.camel || plan.normalize {
+        measure_services(plan, &mut report).await?;
+    }
+    publish(&report)
+}
+
+async fn measure_services(plan: Plan, report: &mut Report) -> Result<()> {
     let stack = Stack::from_env();
     stack.reach().await?;
-    let broker = broker_pid();
+    let broker = levels::broker_pid();
     if broker.is_none() {
         say("the broker is not a process of the local stack here: its CPU is not counted")?;
     }
-
-    let mut listen = Ingest::listening(&stack, broker).await?;
-    say("warming up")?;
-    let warm = Window { ramp: Duration::ZERO, measured: plan.warm_up };
-    load::closed_loop(listen.address()?, 64, Check::ControlId, warm, listen.processes()?).await?;
-
-    let inbound = listen.topics().name(INBOUND);
-    let partitions = waybill_contracts::topics::find(INBOUND)
-        .context("inbound.message is not in the catalogue")?
-        .partitions;
-    listen.topics().create_one(RAW, partitions).await?;
-    let written = waybill_kafka::read_all(listen.topics().config(), &inbound).await?;
-    let records =
-        Rc::new(Records::copied(&written[written.len().saturating_sub(1000)..], &listen.topics().name(RAW))?);
-    drop(written);
-    // As the acknowledgement path produces: nothing waits for company.
-    let options = ProducerOptions { linger: Duration::ZERO, ..ProducerOptions::default() };
-    let bench = Bench {
-        null: NullServer::start()?,
-        producer: Producer::start(listen.topics().config(), options, Arc::new(NoProbe))?,
-        records,
-        broker,
-        window: plan.window,
-    };
-    let mut levels = Vec::new();
-    for connections in [1, 8, 64] {
-        let mut rounds = Vec::new();
-        for round in 1..=plan.rounds {
-            say(&format!("{connections} connections, round {round} of {}", plan.rounds))?;
-            rounds.push(bench.round(&mut listen, connections).await?);
+    let topic =
+        waybill_contracts::topics::find(INBOUND).context("inbound.message is not in the catalogue")?;
+    report.partitions = topic.partitions;
+    if plan.listen || plan.camel {
+        let mut listen = Ingest::listening(&stack, broker).await?;
+        say("warming up")?;
+        let warm = Window { ramp: Duration::ZERO, measured: plan.warm_up };
+        let load = listen.load(64, Template::adt(Mode::Original), Mode::Original)?;
+        load::closed_loop(&load, warm, listen.processes()?).await?;
+        let mut bench = Bench::start(&mut listen, broker, topic.partitions, plan.window, plan.rounds)?;
+        if plan.listen {
+            report.levels = bench.levels().await?;
         }
-        levels.push(Level { connections, rounds });
+        if plan.camel {
+            report.camel = match camel::prepare()? {
+                Ok(()) => bench.camel(&stack, CAMEL_CONNECTIONS, plan.camel_warm_up).await?,
+                Err(why) => Camel::Skipped(why),
+            };
+        }
+        listen.stop().await?;
     }
-    listen.stop().await?;
-
-    say("normalize")?;
-    let normalize = Ingest::listening(&stack, broker).await?.normalize(plan.backlog).await?;
-    publish(&Report {
-        cores: std::thread::available_parallelism()?.get(),
-        message_bytes: Template::adt().message_bytes(),
-        record_bytes: bench.records.value_bytes(),
-        partitions,
-        window_seconds: plan.window.measured.as_secs_f64(),
-        levels,
-        normalize,
-    })
-}
-
-fn report_parse(parse: &parse::Parse) -> Result<()> {
-    Ok(std::io::stdout().write_all(parse.table().as_bytes())?)
-}
-
-/// What is measured in turns.
-struct Bench {
-    null: NullServer,
-    producer: Producer,
-    records: Rc<Records>,
-    broker: Option<u32>,
-    window: Window,
-}
-
-impl Bench {
-    async fn round(&self, listen: &mut Ingest, connections: usize) -> Result<Round> {
-        let null = Processes { server: Some(self.null.pid()), broker: None };
-        let null =
-            load::closed_loop(self.null.address, connections, Check::FrameOnly, self.window, null).await;
-        let raw = Processes { server: None, broker: self.broker };
-        let raw = raw::closed_loop(&self.producer, &self.records, connections, self.window, raw).await;
-        let processes = listen.processes()?;
-        let address = listen.address()?;
-        let listen = load::closed_loop(address, connections, Check::ControlId, self.window, processes).await;
-        let row = |name: &'static str, measured: Result<Measured>| {
-            Row::of(&measured.context(name)?).with_context(|| format!("{name}: nothing was done"))
-        };
-        Ok(Round {
-            null: row("null MLLP server", null)?,
-            raw: row("raw producer", raw)?,
-            listen: row("ehr-ingest listen", listen)?,
-        })
+    if plan.normalize {
+        say("normalize")?;
+        report.normalize = Some(Ingest::listening(&stack, broker).await?.normalize(plan.backlog).await?);
     }
-}
-
-/// The broker's process, where the local stack started it natively.
-fn broker_pid() -> Option<u32> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = std::env::var_os("WAYBILL_STACK_DIR").map_or_else(|| root.join(".stack"), Into::into);
-    let pid = fs::read_to_string(folder.join("pids/kafka")).ok()?.lines().next()?.parse().ok()?;
-    cpu::of(pid).ok().map(|_| pid)
+    Ok(())
 }
 
 fn publish(report: &Report) -> Result<()> {

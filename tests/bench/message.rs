@@ -6,7 +6,7 @@ use std::{io::Write, ops::Range};
 const DIGITS: usize = 12;
 const BLANK: &str = "000000000000";
 
-const ADT: &str = "MSH|^~\\&|EHR|BENCH|WAYBILL|HUB|20261102060000+0000||ADT^A01^ADT_A01|{id}|P|2.5.1|||AL|NE||UNICODE UTF-8\r\
+const ADT: &str = "MSH|^~\\&|EHR|BENCH|WAYBILL|HUB|20261102060000+0000||ADT^A01^ADT_A01|{id}|P|2.5.1|||{mode}||UNICODE UTF-8\r\
 EVN|A01|20261102055930+0000|||REGCLERK^Ashworth^Moira^^^^^^BENCH|20261102055500+0000\r\
 PID|1||{mrn}^^^BENCH^MR||Testpatient^Quentin^R^^Mr^^L||19580317|M|||14 Sample Lane^Apt 3^Springfield^IL^62701^USA^H||^PRN^PH^^1^217^5550142|^WPN^PH^^1^217^5550199|en^English^ISO639|M^Married^HL70002|||||||||||||||N\r\
 PD1|||Springfield Family Practice^^10451|1093817465^Oduya^Helena^^^Dr^MD^^NPI\r\
@@ -18,7 +18,7 @@ GT1|1||Testpatient^Quentin^R||14 Sample Lane^Apt 3^Springfield^IL^62701^USA\r\
 DG1|1||R07.9^Chest pain, unspecified^I10|Chest pain, unspecified|20261102055500|A\r\
 IN1|1|PPO1^Preferred provider plan|60054|Example Health Plan|PO Box 14079^^Lexington^KY^40512^USA||^WPN^PH^^1^800^5550110|GRP88213|Example Manufacturing|||20260101|20261231||PPO|Testpatient^Quentin^R|SEL^Self^HL70063|19580317|14 Sample Lane^Apt 3^Springfield^IL^62701^USA|||1|||||||||||||W{mrn}\r";
 
-const ORU: &str = "MSH|^~\\&|LIS|BENCH|WAYBILL|HUB|20261102061500+0000||ORU^R01^ORU_R01|{id}|P|2.5.1|||AL|NE||UNICODE UTF-8\r\
+const ORU: &str = "MSH|^~\\&|LIS|BENCH|WAYBILL|HUB|20261102061500+0000||ORU^R01^ORU_R01|{id}|P|2.5.1|||{mode}||UNICODE UTF-8\r\
 PID|1||{mrn}^^^BENCH^MR||Testpatient^Quentin^R^^Mr^^L||19580317|M\r\
 PV1|1|I|4WEST^412^B^BENCH|||||1457382910^Brandvold^Lars^^^Dr^MD^^NPI||||||||||||VN{mrn}^^^BENCH^VN\r\
 ORC|RE|ORD{id}^EHR|LAB{id}^LIS||CM||||20261102060500+0000|||1457382910^Brandvold^Lars^^^Dr^MD^^NPI\r\
@@ -31,6 +31,40 @@ OBX|5|NM|2823-3^Potassium^LN||4.1|mmol/L^^UCUM|3.5-5.1|N|||F|||20261102060700+00
 OBX|6|NM|2075-0^Chloride^LN||102|mmol/L^^UCUM|98-107|N|||F|||20261102060700+0000\r\
 NTE|1|L|Specimen slightly haemolysed; potassium may be raised.\r";
 
+/// Repeated in a large result.
+const OBSERVATION: &str =
+    "OBX|{set}|NM|2951-2^Sodium^LN||139|mmol/L^^UCUM|136-145|N|||F|||20261102060700+0000\r";
+const OBSERVATIONS: usize = 180;
+
+/// Which acknowledgement a message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// MSH-15 and 16 empty: AA, which says that the content was understood. The mapping runs before the message is stored.
+    Original,
+    /// MSH-15 AL, MSH-16 NE: CA, which says that the message is stored and no more.
+    Enhanced,
+}
+
+impl Mode {
+    fn apply(self, text: &str) -> String {
+        text.replace(
+            "{mode}",
+            match self {
+                Self::Original => "|",
+                Self::Enhanced => "AL|NE",
+            },
+        )
+    }
+
+    /// MSA-1 of a message that is accepted.
+    pub(crate) const fn accepted(self) -> &'static [u8] {
+        match self {
+            Self::Original => b"AA|",
+            Self::Enhanced => b"CA|",
+        }
+    }
+}
+
 /// A framed message and the places that change from one to the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
@@ -41,13 +75,20 @@ pub(crate) struct Template {
 
 impl Template {
     /// An admission of 1.5 kB.
-    pub(crate) fn adt() -> Self {
-        Self::new(ADT)
+    pub(crate) fn adt(mode: Mode) -> Self {
+        Self::new(&mode.apply(ADT))
     }
 
     /// A result with six observations, 1.1 kB.
-    pub(crate) fn oru() -> Self {
-        Self::new(ORU)
+    pub(crate) fn oru(mode: Mode) -> Self {
+        Self::new(&mode.apply(ORU))
+    }
+
+    /// A result with 186 observations, 16 kB.
+    pub(crate) fn large(mode: Mode) -> Self {
+        let observations =
+            (7..).take(OBSERVATIONS).map(|set| OBSERVATION.replace("{set}", &format!("{set}")));
+        Self::new(&[mode.apply(ORU), observations.collect()].concat())
     }
 
     fn new(text: &str) -> Self {
@@ -97,11 +138,16 @@ pub(crate) struct Stamped<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::Template;
+    use super::{Mode, Template};
 
     #[test]
     fn stamps_change_every_place_and_nothing_else() {
-        for mut template in [Template::adt(), Template::oru()] {
+        for (mut template, bytes) in [
+            (Template::adt(Mode::Original), 1400..1600),
+            (Template::adt(Mode::Enhanced), 1400..1600),
+            (Template::oru(Mode::Original), 1100..1200),
+            (Template::large(Mode::Enhanced), 15_500..16_500),
+        ] {
             let blank = template.stamp(0, 0).frame.to_vec();
             let stamped = template.stamp(42, 7);
             assert_eq!(stamped.id, b"000000000042");
@@ -111,7 +157,7 @@ mod tests {
             assert!(!text.contains('{'), "every place was found");
             let restored = text.replace("000000000042", super::BLANK).replace("000000000007", super::BLANK);
             assert_eq!(restored.as_bytes(), blank);
-            assert!((1100..1600).contains(&template.message_bytes()), "{}", template.message_bytes());
+            assert!(bytes.contains(&template.message_bytes()), "{}", template.message_bytes());
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde::Serialize;
 
-use crate::load::Measured;
+use crate::{
+    load::{Measured, Window},
+    parse::Parse,
+};
 
 /// One window of one variant, per message.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -48,19 +51,40 @@ impl Row {
     }
 }
 
-/// One round: the three variants measured one after the other.
+/// One round: the variants measured one after the other.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Round {
     pub(crate) null: Row,
     pub(crate) raw: Row,
-    pub(crate) listen: Row,
+    /// Stored, then CA.
+    pub(crate) stored: Row,
+    /// Mapped, stored, then AA.
+    pub(crate) mapped: Row,
 }
 
-/// All rounds with so many connections, or records in flight.
+/// All rounds with messages of one size and so many connections, or records in flight.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Level {
+    pub(crate) message_bytes: usize,
+    pub(crate) record_bytes: usize,
     pub(crate) connections: usize,
     pub(crate) rounds: Vec<Round>,
+}
+
+/// One round beside Apache Camel.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct CamelRound {
+    pub(crate) stored: Row,
+    pub(crate) mapped: Row,
+    pub(crate) camel_raw: Row,
+    pub(crate) camel_parsed: Row,
+}
+
+/// Apache Camel in the same place, or why it is missing.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) enum Camel {
+    Measured { connections: usize, rounds: Vec<CamelRound> },
+    Skipped(String),
 }
 
 /// The normalize role working off a backlog.
@@ -78,75 +102,136 @@ pub(crate) struct Normalize {
 /// Everything, with what is needed to read it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
+    pub(crate) parse: Option<Parse>,
     pub(crate) cores: usize,
-    pub(crate) message_bytes: usize,
-    pub(crate) record_bytes: usize,
     pub(crate) partitions: i32,
     pub(crate) window_seconds: f64,
     pub(crate) levels: Vec<Level>,
-    pub(crate) normalize: Normalize,
+    pub(crate) camel: Camel,
+    pub(crate) normalize: Option<Normalize>,
 }
 
 impl Report {
+    pub(crate) fn new(parse: Option<Parse>, cores: usize, window: Window) -> Self {
+        Self {
+            parse,
+            cores,
+            partitions: 0,
+            window_seconds: window.measured.as_secs_f64(),
+            levels: Vec::new(),
+            camel: Camel::Skipped("it was not asked for".to_owned()),
+            normalize: None,
+        }
+    }
+
     pub(crate) fn table(&self) -> String {
-        let mut text = format!(
-            "\n{} cores shared by generator, services and broker; ADT of {} B, record value of {} B, inbound.message with {} partitions, \
-             acks=all;\nclosed loop, windows of {} s in turns, medians of {} rounds; CPU in µs per message\n\n",
+        let mut text = self.parse.as_ref().map(Parse::table).unwrap_or_default();
+        if self.partitions == 0 {
+            return text;
+        }
+        let _ = writeln!(
+            text,
+            "\n{} cores shared by generator, services and broker; inbound.message with {} partitions, acks=all; closed loop,\n\
+             windows of {} s in turns, medians of {} rounds; CPU in µs per message",
             self.cores,
-            self.message_bytes,
-            self.record_bytes,
             self.partitions,
             self.window_seconds,
             self.levels.first().map_or(0, |level| level.rounds.len()),
         );
-        let _ = writeln!(
-            text,
-            "{:>5}  {:<22}{:>10}{:>11}{:>11}{:>10}{:>10}{:>11}",
-            "conns", "", "msg/s", "p50 µs", "p99 µs", "CPU", "broker", "generator"
-        );
         for level in &self.levels {
-            let variant =
-                |pick: fn(&Round) -> Row| Row::median(&level.rounds.iter().map(pick).collect::<Vec<_>>());
-            for (name, row, client) in [
-                ("null MLLP server", variant(|round| round.null), false),
-                ("raw producer", variant(|round| round.raw), true),
-                ("ehr-ingest listen", variant(|round| round.listen), false),
-            ] {
-                // The raw producer is driven inside this process: its CPU is the generator's.
-                let (cpu, generator) = if client {
-                    (row.generator_cpu_us, "–".to_owned())
-                } else {
-                    (row.server_cpu_us, format!("{:.1}", row.generator_cpu_us))
-                };
-                let _ = writeln!(
-                    text,
-                    "{:>5}  {name:<22}{:>10.0}{:>11.0}{:>11.0}{cpu:>10.1}{:>10.1}{generator:>11}",
-                    level.connections, row.per_second, row.p50_us, row.p99_us, row.broker_cpu_us
-                );
-            }
-            let ratio = |of: fn(&Round) -> f64| median(level.rounds.iter().map(of).collect());
+            level.write(&mut text);
+        }
+        self.camel.write(&mut text);
+        if let Some(normalize) = &self.normalize {
             let _ = writeln!(
                 text,
-                "       listen against raw: rate × {:.2}, p50 × {:.2}; its CPU against null + raw: × {:.2}\n",
-                ratio(|round| round.listen.per_second / round.raw.per_second),
-                ratio(|round| round.listen.p50_us / round.raw.p50_us),
-                ratio(|round| round.listen.server_cpu_us
-                    / (round.null.server_cpu_us + round.raw.generator_cpu_us)),
+                "\nehr-ingest normalize, backlog of {} messages (one of {} a result): {:.0} messages/s, {:.1} µs CPU each = {:.0} \
+                 messages/s per core; broker {:.1} µs",
+                normalize.messages,
+                normalize.one_result_in,
+                normalize.per_second,
+                normalize.cpu_us,
+                normalize.per_second_and_core,
+                normalize.broker_cpu_us,
             );
         }
-        let normalize = &self.normalize;
-        let _ = writeln!(
-            text,
-            "ehr-ingest normalize, backlog of {} messages (one of {} a result): {:.0} messages/s, {:.1} µs CPU each = {:.0} messages/s per core; broker {:.1} µs",
-            normalize.messages,
-            normalize.one_result_in,
-            normalize.per_second,
-            normalize.cpu_us,
-            normalize.per_second_and_core,
-            normalize.broker_cpu_us,
-        );
         text
     }
+}
+
+impl Level {
+    fn write(&self, text: &mut String) {
+        let title = format!(
+            "{} B (record {} B), {} connections",
+            self.message_bytes, self.record_bytes, self.connections
+        );
+        head(text, &title);
+        let rows = |pick: fn(&Round) -> Row| self.rounds.iter().map(pick).collect::<Vec<_>>();
+        line(text, "null MLLP server", &rows(|round| round.null), false);
+        line(text, "raw producer", &rows(|round| round.raw), true);
+        line(text, "listen, stored", &rows(|round| round.stored), false);
+        line(text, "listen, mapped, stored", &rows(|round| round.mapped), false);
+        let ratio = |of: fn(&Round) -> f64| median(self.rounds.iter().map(of).collect());
+        let _ = writeln!(
+            text,
+            "  stored against raw: rate × {:.2}, p50 × {:.2}; its CPU against null + raw: × {:.2}",
+            ratio(|round| round.stored.per_second / round.raw.per_second),
+            ratio(|round| round.stored.p50_us / round.raw.p50_us),
+            ratio(
+                |round| round.stored.server_cpu_us / (round.null.server_cpu_us + round.raw.generator_cpu_us)
+            ),
+        );
+    }
+}
+
+impl Camel {
+    fn write(&self, text: &mut String) {
+        let (connections, rounds) = match self {
+            Self::Skipped(why) => {
+                let _ = writeln!(text, "\nApache Camel: not measured, {why}");
+                return;
+            }
+            Self::Measured { connections, rounds } => (connections, rounds),
+        };
+        head(text, &format!("beside Apache Camel 4.17.0, 1.5 kB, {connections} connections"));
+        let rows = |pick: fn(&CamelRound) -> Row| rounds.iter().map(pick).collect::<Vec<_>>();
+        line(text, "listen, stored", &rows(|round| round.stored), false);
+        line(text, "listen, mapped, stored", &rows(|round| round.mapped), false);
+        line(text, "Camel, raw", &rows(|round| round.camel_raw), false);
+        line(text, "Camel, HAPI parse", &rows(|round| round.camel_parsed), false);
+        let ratio = |of: fn(&CamelRound) -> f64| median(rounds.iter().map(of).collect());
+        let _ = writeln!(
+            text,
+            "  CPU of Camel raw × {:.1} of stored; of Camel with HAPI × {:.1} of mapped, × {:.1} of stored",
+            ratio(|round| round.camel_raw.server_cpu_us / round.stored.server_cpu_us),
+            ratio(|round| round.camel_parsed.server_cpu_us / round.mapped.server_cpu_us),
+            ratio(|round| round.camel_parsed.server_cpu_us / round.stored.server_cpu_us),
+        );
+    }
+}
+
+fn head(text: &mut String, title: &str) {
+    let _ = writeln!(text, "\n{title}");
+    let _ = writeln!(
+        text,
+        "  {:<24}{:>10}{:>11}{:>11}{:>10}{:>10}{:>11}",
+        "", "msg/s", "p50 µs", "p99 µs", "CPU", "broker", "generator"
+    );
+}
+
+/// A client is driven inside this process: its CPU is the generator's.
+fn line(text: &mut String, name: &str, rows: &[Row], is_client: bool) {
+    let row = Row::median(rows);
+    let (cpu, generator) = if is_client {
+        (row.generator_cpu_us, "–".to_owned())
+    } else {
+        (row.server_cpu_us, format!("{:.1}", row.generator_cpu_us))
+    };
+    let _ = writeln!(
+        text,
+        "  {name:<24}{:>10.0}{:>11.0}{:>11.0}{cpu:>10.1}{:>10.1}{generator:>11}",
+        row.per_second, row.p50_us, row.p99_us, row.broker_cpu_us
+    );
 }
 
 /// The middle value; of an even number the upper one. 0 of none.
