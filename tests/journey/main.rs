@@ -6,13 +6,18 @@
     reason = "a test fails by panicking and says what it saw"
 )]
 
+mod adt;
+mod clinical;
 mod compliance;
 mod corpora;
+mod fhir;
+mod http;
 mod mllp;
 mod outages;
 mod phi;
 mod skeleton;
 mod stock_client;
+mod synthea;
 mod topics;
 mod traces;
 

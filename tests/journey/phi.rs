@@ -17,7 +17,7 @@ use waybill_simulator::{
 };
 use waybill_testkit::{Installation, Stack};
 
-use crate::{SOON, installation, mllp};
+use crate::{SOON, http, installation, mllp};
 
 /// Shorter ones are found by chance.
 const SHORTEST: usize = 4;
@@ -25,9 +25,13 @@ const SHORTEST: usize = 4;
 #[tokio::test(flavor = "multi_thread")]
 async fn no_identifying_value_leaves_the_records() {
     let Some(stack) = Stack::require().await else { return };
-    let generated: Vec<_> =
-        Generator::new(GenerateConfig { bad_share: 0.05, patients: 80, ..GenerateConfig::new(4711, 200) })
-            .collect();
+    let config =
+        GenerateConfig { bad_share: 0.05, fhir_share: 0.15, patients: 80, ..GenerateConfig::new(4711, 240) };
+    let generated: Vec<_> = Generator::new(config).collect();
+    let kinds: BTreeSet<_> = generated.iter().map(|message| format!("{:?}", message.expect.kind)).collect();
+    for kind in ["Adt", "Appointment", "Order", "Charge", "Result", "Bundle", "BrokenBundle", "MissingPatient"] {
+        assert!(kinds.contains(kind), "no {kind} among {kinds:?}");
+    }
     let values = identifying(&generated);
     assert!(values.len() > 500, "only {} values", values.len());
     let letters: Vec<_> = generated.iter().cloned().map(Letter::from).collect();
@@ -104,17 +108,58 @@ fn identifying(generated: &[Generated]) -> Vec<String> {
 /// What senders get back, refusals foremost. All of it was sent before, so these are repeats and refusals.
 async fn replies(waybill: &Installation, generated: &[Generated]) -> String {
     let mut replies = String::new();
+    let (bundles, hl7): (Vec<_>, Vec<_>) =
+        generated.iter().partition(|message| message.feed == waybill_simulator::generate::Feed::Fhir);
+    replies += &http_replies(waybill, &bundles, &hl7).await;
     for message in
-        generated.iter().take(60).chain(generated.iter().filter(|message| message.control_id.is_empty()))
+        hl7.iter().take(60).chain(hl7.iter().filter(|message| message.control_id.is_empty()))
     {
         let feed = message.feed.sender().0.to_lowercase();
         replies += &mllp::ask(waybill.mllp(&feed).unwrap(), &message.bytes, SOON).await.unwrap();
     }
     // Torn and spoilt ones, whose errors have a position to report.
-    for (at, message) in generated.iter().enumerate().take(30) {
+    for (at, message) in hl7.iter().enumerate().take(30) {
         let cut = message.bytes.len() * (at + 10) / 60;
         replies +=
             &mllp::ask(waybill.mllp("ehr").unwrap(), &message.bytes[..cut], SOON).await.unwrap_or_default();
+    }
+    replies
+}
+
+/// Everything that can be wrong with a request over HTTP, and repeats: the answers with their headers.
+async fn http_replies(waybill: &Installation, bundles: &[&Generated], hl7: &[&Generated]) -> String {
+    let mut replies = String::new();
+    let mut said = async |path: &str, kind: &str, token: Option<&str>, body: &[u8]| {
+        replies += &format!("{:?}\n", http::ask(waybill, path, kind, token, body).await);
+    };
+    let token = Some(waybill_testkit::TOKEN);
+    for (at, message) in bundles.iter().enumerate().take(12) {
+        let text = String::from_utf8_lossy(&message.bytes).into_owned();
+        said("/fhir", http::FHIR, token, &message.bytes).await;
+        said("/fhir", http::FHIR, Some("wrong"), &message.bytes).await;
+        said("/fhir", "text/plain", token, &message.bytes).await;
+        said("/fhir/Patient", http::FHIR, token, &message.bytes).await;
+        said("/fhir/Nonsense", http::FHIR, token, &message.bytes).await;
+        said("/nowhere", http::FHIR, token, &message.bytes).await;
+        said("/hl7", http::HL7, token, &message.bytes).await;
+        // Torn, and with values where they do not belong: those are what an error would like to quote.
+        said("/fhir", http::FHIR, token, &message.bytes[..message.bytes.len() * (at + 3) / 20]).await;
+        for value in message.phi.iter().take(8) {
+            let quoted = format!("\"{value}\"");
+            for wrong in [r#"[{"x":1}]"#.to_owned(), format!("{quoted},{quoted}"), value.clone()] {
+                said("/fhir", http::FHIR, token, text.replacen(&quoted, &wrong, 1).as_bytes()).await;
+            }
+            let misplaced = text.replacen(r#""status":"final""#, &format!(r#""status":{quoted}"#), 1);
+            said("/fhir", http::FHIR, token, misplaced.as_bytes()).await;
+            let dangling = text.replacen(r#""reference":"urn:uuid:"#, &format!(r#""reference":"Patient/{value}"#), 1);
+            said("/fhir", http::FHIR, token, dangling.as_bytes()).await;
+        }
+    }
+    for message in hl7.iter().take(20) {
+        said("/hl7", http::HL7, token, &message.bytes).await;
+        said("/hl7", http::FHIR, token, &message.bytes).await;
+        said("/hl7", http::HL7, token, &message.bytes[..message.bytes.len() / 2]).await;
+        said("/fhir", http::FHIR, token, &message.bytes).await;
     }
     replies
 }

@@ -6,9 +6,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 use waybill_demo::scene::Receivers;
-use waybill_testkit::Stack;
+use waybill_testkit::{Stack, eventually, pending};
 
-use crate::{SOON, installation, mllp};
+use crate::{SOON, clinical, installation, mllp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stock_client_decodes_every_topic() {
@@ -26,10 +26,24 @@ async fn a_stock_client_decodes_every_topic() {
         .1
         .message_id;
     waybill.tracker().until(id, SOON, |waybill| waybill.state() == "delivered").await.unwrap();
+    for other in [clinical::appointment("STOCK2"), clinical::charge("STOCK3"), clinical::order("STOCK4")] {
+        let answer = mllp::ask(waybill.mllp("ehr").unwrap(), other.as_bytes(), SOON).await.unwrap();
+        assert_eq!(mllp::code(&answer), "AA", "{answer}");
+    }
+    let tracker = waybill.tracker();
+    eventually("all four are settled", SOON, async || {
+        let balance = tracker.balance().await?;
+        if balance.known() == 4 && balance.open() == 0 { Ok(()) } else { pending(format!("{balance:?}")) }
+    })
+    .await
+    .unwrap();
 
     let names: Vec<_> = [
         "inbound.message.v1",
         "lab.result.v1",
+        "clinical.appointment.v1",
+        "billing.charge.v1",
+        "lab.order.v1",
         "lab.delivery.ehr-portal.v1",
         "delivery.subscription.v1",
         "delivery.manifest.v1",
@@ -53,6 +67,10 @@ async fn a_stock_client_decodes_every_topic() {
     for name in &names {
         assert!(records.iter().any(|record| record["topic"] == **name), "nothing of {name}");
     }
+    let value = |topic: usize| &records.iter().find(|record| record["topic"] == *names[topic]).unwrap()["value"];
+    assert_eq!(value(2)["appointment"]["identifier"][0]["value"], "APT1");
+    assert_eq!(value(3)["charge"][1]["amount"]["value"], "-95.50");
+    assert_eq!(value(4)["order"][0]["placerOrderNumber"]["value"], "OP1");
     let inbound = records.iter().find(|record| record["topic"] == *names[0]).unwrap();
     let value = &inbound["value"];
     assert_eq!(
