@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use crate::{
     date::DateTime,
     issue::{Issue, IssueCode, Severity},
-    json::{self, Text},
+    json::{self, Text, only_objects},
     reference::{Target, without_version},
-    types::Identifier,
+    types::{Identifier, Texts},
 };
 
 /// Entries of one Bundle.
@@ -68,7 +68,7 @@ pub struct Entry<'a> {
 
 /// What every resource has.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+#[serde(remote = "Self", rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
 pub struct Head<'a> {
     /// `resourceType`; empty when missing.
     pub resource_type: Text<'a>,
@@ -80,17 +80,19 @@ pub struct Head<'a> {
 
 /// `Resource.meta`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+#[serde(remote = "Self", rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
 pub struct Meta<'a> {
     /// Version.
     pub version_id: Option<Text<'a>>,
     /// When the resource was changed last.
     pub last_updated: Option<DateTime<'a>>,
+    /// Profiles that it claims to keep.
+    pub profile: Texts<'a>,
 }
 
 /// `Bundle.entry.request`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+#[serde(remote = "Self", rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
 pub struct EntryRequest<'a> {
     /// HTTP verb.
     pub method: Option<Text<'a>>,
@@ -99,13 +101,12 @@ pub struct EntryRequest<'a> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+#[serde(remote = "Self", rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
 struct Frame<'a> {
     r#type: Option<Text<'a>>,
     identifier: Option<Identifier<'a>>,
     timestamp: Option<DateTime<'a>>,
     meta: Option<Meta<'a>>,
-    #[serde(borrow)]
     entry: Entries<'a>,
 }
 
@@ -119,15 +120,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
 struct EntryFrame<'a> {
-    #[serde(borrow)]
     full_url: Option<Text<'a>>,
-    #[serde(borrow)]
     resource: Option<&'a RawValue>,
-    #[serde(borrow)]
     request: Option<EntryRequest<'a>>,
 }
+
+only_objects!(Head);
+only_objects!(Meta);
+only_objects!(EntryRequest);
+only_objects!(Frame);
+only_objects!(EntryFrame);
 
 /// The text of a body: UTF-8, without a byte order mark. The flag says that there was one.
 ///
@@ -155,15 +159,15 @@ impl<'a> Bundle<'a> {
     /// # Errors
     /// When the whole is no JSON, no resource, or a Bundle of a type that is not taken.
     pub fn read(text: &'a str) -> Result<Self, Issue> {
-        let head: Head<'a> = json::read(text, "Resource").map_err(|issue| match issue.expression.as_deref() {
-            // Of something that is not even an object there is no place to name.
-            Some("Resource") => Issue { expression: None, ..issue },
-            _ => issue,
-        })?;
+        let head: Head<'a> = json::read(text, "Resource").map_err(whole)?;
         if head.resource_type.is_empty() {
-            return Err(Issue::error(IssueCode::Structure, "resourceType is missing", "Resource.resourceType"));
+            return Err(Issue::error(
+                IssueCode::Structure,
+                "resourceType is missing",
+                "Resource.resourceType",
+            ));
         }
-        if &*head.resource_type == "Bundle" { Self::bundle(text) } else { Ok(Self::single(text, head)) }
+        if &*head.resource_type == "Bundle" { Self::several(text) } else { Ok(Self::single(text, head)) }
     }
 
     fn single(text: &'a str, head: Head<'a>) -> Self {
@@ -180,8 +184,8 @@ impl<'a> Bundle<'a> {
         }
     }
 
-    fn bundle(text: &'a str) -> Result<Self, Issue> {
-        let frame: Frame<'a> = json::read(text, "Bundle")?;
+    fn several(text: &'a str) -> Result<Self, Issue> {
+        let frame: Frame<'a> = json::read(text, "Bundle").map_err(whole)?;
         let type_name = frame
             .r#type
             .ok_or_else(|| Issue::error(IssueCode::Required, "Bundle.type is missing", "Bundle.type"))?;
@@ -191,7 +195,8 @@ impl<'a> Bundle<'a> {
             "message" => Kind::Message,
             "collection" => Kind::Collection,
             "document" | "transaction-response" | "batch-response" | "history" | "searchset" => {
-                let text = "Bundles of this type are not taken: transaction, batch, message and collection are";
+                let text =
+                    "Bundles of this type are not taken: transaction, batch, message and collection are";
                 return Err(Issue::error(IssueCode::NotSupported, text, "Bundle.type"));
             }
             _ => return Err(Issue::error(IssueCode::CodeInvalid, "no bundle type of R4", "Bundle.type")),
@@ -276,6 +281,14 @@ impl<'a> Bundle<'a> {
     }
 }
 
+/// What is no JSON, or not even an object, has no element to name.
+fn whole(issue: Issue) -> Issue {
+    if issue.severity == Severity::Fatal || issue.expression.as_deref() == Some("Resource") {
+        return Issue { expression: None, ..issue };
+    }
+    issue
+}
+
 /// Type and bytes of the resource that the resource `json` contains under `id`.
 pub fn contained<'a>(json: &'a str, id: &str) -> Option<(&'a str, &'a str)> {
     #[derive(Default, Deserialize)]
@@ -300,15 +313,17 @@ pub fn contained<'a>(json: &'a str, id: &str) -> Option<(&'a str, &'a str)> {
 
 fn entry(at: usize, json: &str) -> Entry<'_> {
     let place = format!("Bundle.entry[{at}]");
-    let none = |issue| Entry { full_url: None, raw: "", head: Head::default(), request: None, issue: Some(issue) };
+    let none =
+        |issue| Entry { full_url: None, raw: "", head: Head::default(), request: None, issue: Some(issue) };
     let frame: EntryFrame<'_> = match json::read(json, &place) {
         Ok(frame) => frame,
         Err(issue) => return none(issue),
     };
-    let mut entry = Entry { full_url: frame.full_url, request: frame.request, ..none(Issue::general(
-        IssueCode::Required,
-        "",
-    )) };
+    let mut entry = Entry {
+        full_url: frame.full_url,
+        request: frame.request,
+        ..none(Issue::general(IssueCode::Required, ""))
+    };
     let at_resource = format!("{place}.resource");
     entry.issue = match frame.resource {
         None => Some(Issue::error(IssueCode::Required, "the entry has no resource", at_resource)),

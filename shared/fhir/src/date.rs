@@ -42,23 +42,31 @@ checked!(DateTime, |text: &str| span(text).is_some(), NOT_A_DATE_TIME);
 impl DateTime<'_> {
     /// Milliseconds since the epoch at which it begins; a date without a time begins at midnight UTC.
     pub fn unix_millis(&self) -> Option<i64> {
-        let (first, _) = span(self.as_str())?;
-        i64::try_from(first.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+        let span = span(self.as_str())?;
+        i64::try_from(span.first.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
     }
 
     /// Surely before `other`: its last moment is before the first of `other`.
     pub fn is_before(&self, other: &DateTime<'_>) -> bool {
+        // A date without an offset may be anywhere on earth; two of them are of the same place.
+        const ANYWHERE: Duration = Duration::hours(14);
         match (span(self.as_str()), span(other.as_str())) {
-            (Some((_, last)), Some((first, _))) => last < first,
+            (Some(own), Some(other)) if own.has_offset == other.has_offset => own.last < other.first,
+            (Some(own), Some(other)) => own.last.checked_add(ANYWHERE).is_some_and(|last| last < other.first),
             _ => false,
         }
     }
 }
 
-/// First and last moment that the text may mean; `None` when it is not of the form, or no day of the calendar.
-fn span(text: &str) -> Option<(OffsetDateTime, OffsetDateTime)> {
-    // A date without an offset may be anywhere on earth.
-    const ANYWHERE: Duration = Duration::hours(14);
+struct Span {
+    first: OffsetDateTime,
+    last: OffsetDateTime,
+    has_offset: bool,
+}
+
+/// First and last moment that the text may mean, in UTC where it has no offset; `None` when it is not of the form, or no
+/// day of the calendar.
+fn span(text: &str) -> Option<Span> {
     let bytes = text.as_bytes();
     let year = digits(bytes.get(..4)?)?;
     let (year, month, day) = match bytes.len() {
@@ -78,7 +86,7 @@ fn span(text: &str) -> Option<(OffsetDateTime, OffsetDateTime)> {
     };
     if bytes.len() > 10 {
         let at = time_of(&text[10..], calendar(month?, day?)?)?;
-        return Some((at, at));
+        return Some(Span { first: at, last: at, has_offset: true });
     }
     let last_month = month.unwrap_or(12);
     let last_day = || (28..=31).rev().find_map(|day| calendar(last_month, day));
@@ -87,9 +95,8 @@ fn span(text: &str) -> Option<(OffsetDateTime, OffsetDateTime)> {
         Some(_) => first,
         None => last_day()?,
     };
-    let first = first.midnight().assume_utc().checked_sub(ANYWHERE)?;
     let last = last.with_time(Time::from_hms(23, 59, 59).ok()?).assume_utc();
-    Some((first, last.checked_add(ANYWHERE).unwrap_or(last)))
+    Some(Span { first: first.midnight().assume_utc(), last, has_offset: false })
 }
 
 /// `T23:59:59.999+01:00`: seconds and an offset are demanded once there is a time.
@@ -107,10 +114,8 @@ fn time_of(text: &str, date: CalendarDate) -> Option<OffsetDateTime> {
         if length == 0 {
             return None;
         }
-        for place in 0..9 {
-            let digit = if place < length { u32::from(fraction[place] - b'0') } else { 0 };
-            nanos = nanos * 10 + digit;
-        }
+        let digits = fraction[..length].iter().map(|digit| u32::from(digit - b'0'));
+        nanos = digits.chain(std::iter::repeat(0)).take(9).fold(0, |nanos, digit| nanos * 10 + digit);
         rest = &fraction[length..];
     }
     let offset = match rest {
@@ -127,12 +132,15 @@ fn time_of(text: &str, date: CalendarDate) -> Option<OffsetDateTime> {
     // A leap second counts as the second before it: R4 allows 60.
     let second = if second == 60 { 59 } else { second };
     let time =
-        Time::from_hms_nano(hour.try_into().ok()?, minute.try_into().ok()?, second.try_into().ok()?, nanos).ok()?;
+        Time::from_hms_nano(hour.try_into().ok()?, minute.try_into().ok()?, second.try_into().ok()?, nanos)
+            .ok()?;
     Some(date.with_time(time).assume_offset(UtcOffset::from_whole_seconds(offset).ok()?))
 }
 
 fn digits(bytes: &[u8]) -> Option<i32> {
-    bytes.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i32::from(byte - b'0')))
+    bytes
+        .iter()
+        .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i32::from(byte - b'0')))
 }
 
 #[cfg(test)]
@@ -158,9 +166,25 @@ mod tests {
             assert!(span(good).is_some(), "{good}");
         }
         for wrong in [
-            "19", "2026-13", "2026-02-30", "2026-2-3", "2026-05-01T10:00Z", "2026-05-01T10:00:00", "20260501",
-            "2026-05-01T24:00:00Z", "2026-05-01T10:00:00.Z", "2026-05-01T10:00:00+15:00", "2026-05-01 10:00:00Z",
-            "0000", "+026", "", "2026-", "2026-05-01T", "éé", "2026-05-01é", "not a date",
+            "19",
+            "2026-13",
+            "2026-02-30",
+            "2026-2-3",
+            "2026-05-01T10:00Z",
+            "2026-05-01T10:00:00",
+            "20260501",
+            "2026-05-01T24:00:00Z",
+            "2026-05-01T10:00:00.Z",
+            "2026-05-01T10:00:00+15:00",
+            "2026-05-01 10:00:00Z",
+            "0000",
+            "+026",
+            "",
+            "2026-",
+            "2026-05-01T",
+            "éé",
+            "2026-05-01é",
+            "not a date",
         ] {
             assert!(span(wrong).is_none(), "{wrong}");
         }
@@ -174,6 +198,10 @@ mod tests {
         assert!(!before("2026-05-01", "2026-05-01T00:00:00Z"));
         assert!(!before("2026-05", "2026-05-31"));
         assert!(before("2025", "2026-05-31"));
+        assert!(before("2026-02-28", "2026-03-01") && !before("2026-02-28", "2026-02-28"));
+        assert!(
+            !before("2026-02-28", "2026-03-01T10:00:00Z") && before("2026-02-28", "2026-03-01T15:00:00Z")
+        );
         assert_eq!(date_time("1970-01-01T00:00:01.5Z").unwrap().unix_millis(), Some(1_500));
     }
 }

@@ -15,7 +15,8 @@ pub const MAX_LIST: usize = 10_000;
 
 /// Texts of our own errors, by which they are told from serde's, which may quote what was sent.
 pub(crate) const NOT_A_DATE: &str = "not a date of R4";
-pub(crate) const NOT_A_DATE_TIME: &str = "not a dateTime of R4: YYYY, YYYY-MM, YYYY-MM-DD, or with a time and an offset";
+pub(crate) const NOT_A_DATE_TIME: &str =
+    "not a dateTime of R4: YYYY, YYYY-MM, YYYY-MM-DD, or with a time and an offset";
 pub(crate) const NOT_A_DECIMAL: &str = "not a number";
 const EMPTY_TEXT: &str = "a text is empty";
 const EMPTY_LIST: &str = "a list is empty";
@@ -46,7 +47,10 @@ fn locate<'a, T: Deserialize<'a>>(json: &'a str, at: &str, first: &serde_json::E
 pub(crate) fn issue_of(error: &serde_json::Error, expression: String) -> Issue {
     let text = error.to_string();
     if text.starts_with("recursion limit") {
-        return Issue { severity: Severity::Fatal, ..Issue::error(IssueCode::TooCostly, "nested too deeply", expression) };
+        return Issue {
+            severity: Severity::Fatal,
+            ..Issue::error(IssueCode::TooCostly, "nested too deeply", expression)
+        };
     }
     if error.is_syntax() || error.is_eof() {
         let place = format!("not JSON: line {}, column {}", error.line(), error.column());
@@ -136,6 +140,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for Decimal<'a> {
     }
 }
 
+/// Lets a type with `#[serde(remote = "Self")]` be read from an object, and from nothing else: what serde derives would
+/// take a list as well, its elements in the order of the fields.
+macro_rules! only_objects {
+    ($name:ident) => {
+        impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Object<'a>(std::marker::PhantomData<&'a ()>);
+                impl<'de: 'a, 'a> serde::de::Visitor<'de> for Object<'a> {
+                    type Value = $name<'a>;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<$name<'a>, A::Error> {
+                        $name::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    }
+                }
+                deserializer.deserialize_map(Object(std::marker::PhantomData))
+            }
+        }
+    };
+}
+pub(crate) use only_objects;
+
 /// A list with at least one element where it is there at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
@@ -200,13 +227,15 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Default, Deserialize)]
-    #[serde(default, bound(deserialize = "'de: 'a"))]
+    #[serde(remote = "Self", default, bound(deserialize = "'de: 'a"))]
     struct Sample<'a> {
         text: Option<Text<'a>>,
         value: Option<Decimal<'a>>,
         list: List<Sample<'a>>,
         flag: Option<bool>,
     }
+
+    only_objects!(Sample);
 
     fn error(json: &str) -> (IssueCode, String) {
         let issue = read::<Sample<'_>>(json, "Sample").unwrap_err();
@@ -231,7 +260,8 @@ mod tests {
         assert_eq!(error(r#"{"text":""}"#), (IssueCode::Structure, "Sample.text".into()));
         assert_eq!(error(r#"{"list":[]}"#), (IssueCode::Structure, "Sample.list".into()));
         assert_eq!(error(r#"{"flag":true,"flag":true}"#).0, IssueCode::Structure);
-        assert_eq!(error(r"[1]").0, IssueCode::Structure);
+        assert_eq!(error(r#"["text"]"#), (IssueCode::Structure, "Sample".into()));
+        assert_eq!(error(r#"{"list":[["text"]]}"#), (IssueCode::Structure, "Sample.list[0]".into()));
         let issue = read::<Sample<'_>>("{\"text\":\n}", "Sample").unwrap_err();
         assert_eq!(issue.diagnostics, "not JSON: line 2, column 1");
         let many = format!(r#"{{"list":[{}]}}"#, vec!["{}"; MAX_LIST + 1].join(","));

@@ -29,10 +29,8 @@ pub enum Target<'a> {
     Conditional {
         /// Resource type.
         resource_type: &'a str,
-        /// Before the bar.
-        system: &'a str,
-        /// Behind the bar.
-        value: &'a str,
+        /// `system|value`, as sent; see [`split_token`].
+        token: &'a str,
     },
     /// Anything else: another search, a canonical URL, free text.
     Other,
@@ -52,8 +50,7 @@ impl<'a> Target<'a> {
         {
             return query.strip_prefix("identifier=").map_or(Self::Other, |token| {
                 let token = token.split_once('&').map_or(token, |(first, _)| first);
-                let (system, value) = token.split_once('|').unwrap_or(("", token));
-                Self::Conditional { resource_type, system, value }
+                Self::Conditional { resource_type, token }
             });
         }
         let path = without_version(reference);
@@ -79,6 +76,35 @@ impl<'a> Target<'a> {
             | Self::Conditional { resource_type, .. } => Some(resource_type),
             Self::Bundled(_) | Self::Contained(_) | Self::Other => None,
         }
+    }
+}
+
+/// System and value of a search token (R4 §3.1.1.4.10), whose percent signs are undone.
+pub fn split_token(token: &str) -> (String, String) {
+    let bytes = token.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = || {
+            let digits =
+                bytes.get(at + 1..at + 3).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+            u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+        };
+        match (bytes[at] == b'%').then(hex).flatten() {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    let decoded = String::from_utf8_lossy(&decoded).into_owned();
+    match decoded.split_once('|') {
+        Some((system, value)) => (system.to_owned(), value.to_owned()),
+        None => (String::new(), decoded),
     }
 }
 
@@ -116,13 +142,15 @@ mod tests {
         );
         assert_eq!(
             Target::of("Practitioner?identifier=http://hl7.org/fhir/sid/us-npi|99"),
-            Target::Conditional {
-                resource_type: "Practitioner",
-                system: "http://hl7.org/fhir/sid/us-npi",
-                value: "99"
-            }
+            Target::Conditional { resource_type: "Practitioner", token: "http://hl7.org/fhir/sid/us-npi|99" }
         );
-        for other in ["Patient?name=x", "patient/1", "Patient/", "Patient", "a/b/Patient/1", "Patient/a b", "", "/"] {
+        assert_eq!(split_token("http://x|9|9"), ("http://x".into(), "9|9".into()));
+        assert_eq!(split_token("http%3A%2F%2fx%7C9"), ("http://x".into(), "9".into()));
+        assert_eq!(split_token("9%"), (String::new(), "9%".into()));
+        assert_eq!(split_token("%+1%é"), (String::new(), "%+1%é".into()));
+        for other in
+            ["Patient?name=x", "patient/1", "Patient/", "Patient", "a/b/Patient/1", "Patient/a b", "", "/"]
+        {
             assert_eq!(Target::of(other), Target::Other, "{other}");
         }
     }

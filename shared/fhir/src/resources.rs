@@ -9,12 +9,12 @@ mod clinical;
 mod diagnostics;
 
 pub use administration::{
-    Appointment, AppointmentParticipant, Communication, Contact, Link, Location, MessageHeader, MessageSource,
-    Organization, OrganizationContact, Patient, Practitioner, PractitionerRole, RelatedPerson,
+    Appointment, AppointmentParticipant, Communication, Contact, Link, Location, MessageHeader,
+    MessageSource, Organization, OrganizationContact, Patient, Practitioner, PractitionerRole, RelatedPerson,
 };
 pub use billing::{
-    Account, AccountCoverage, AccountGuarantor, CareTeam, ChargeItem, Claim, ClaimDiagnosis, ClaimInsurance, ClaimItem,
-    ClaimProcedure, Coverage, CoverageClass, ExplanationOfBenefit, SupportingInfo,
+    Account, AccountCoverage, AccountGuarantor, CareTeam, ChargeItem, Claim, ClaimDiagnosis, ClaimInsurance,
+    ClaimItem, ClaimProcedure, Coverage, CoverageClass, ExplanationOfBenefit, SupportingInfo,
 };
 pub use clinical::{
     Condition, Diagnosis, Encounter, EncounterLocation, Hospitalization, Participant, Performer, Procedure,
@@ -73,7 +73,11 @@ impl Rules<'_> {
     /// A code of a value set that R4 binds the element to with strength `required`.
     pub fn code(&mut self, code: Option<&Text<'_>>, set: &[&str], element: &str) {
         if code.is_some_and(|code| !set.contains(&code.as_str())) {
-            self.report(IssueCode::CodeInvalid, "a code that the value set of the element does not have", element);
+            self.report(
+                IssueCode::CodeInvalid,
+                "a code that the value set of the element does not have",
+                element,
+            );
         }
     }
 
@@ -95,7 +99,11 @@ impl Rules<'_> {
     /// Of a choice, one type at most.
     pub fn one_of(&mut self, there: &[bool], element: &str) {
         if there.iter().filter(|there| **there).count() > 1 {
-            self.report(IssueCode::Structure, "an element of several types is there with more than one", element);
+            self.report(
+                IssueCode::Structure,
+                "an element of several types is there with more than one",
+                element,
+            );
         }
     }
 }

@@ -117,7 +117,7 @@ pub fn capability_statement(version: &str, date: &str) -> Value {
             "mode": "server",
             "documentation": "Takes resources and makes events of them; nothing can be read or searched here. \
                 POST [base] takes Bundles of type transaction, batch, message and collection.",
-            "resource": taken.map(|name| resource(&name)).collect::<Vec<_>>(),
+            "resource": taken.map(resource).collect::<Vec<_>>(),
             "interaction": [{ "code": "transaction" }, { "code": "batch" }],
         }],
     })

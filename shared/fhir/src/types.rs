@@ -13,13 +13,14 @@ macro_rules! element {
     ($($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident : $ty:ty),* $(,)? })*) => { $(
         $(#[$meta])*
         #[derive(Clone, Debug, Default, Deserialize)]
-        #[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+        #[serde(remote = "Self", rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
         pub struct $name<'a> {
             $($(#[$fmeta])* pub $field: $ty,)*
             #[serde(skip)]
             #[doc(hidden)]
             pub borrowed: std::marker::PhantomData<&'a ()>,
         }
+        $crate::json::only_objects!($name);
     )* };
 }
 pub(crate) use element;
@@ -174,21 +175,18 @@ element! {
     }
 }
 
-/// Attachment; its data is never read, only measured.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Attachment<'a> {
-    /// MIME type.
-    #[serde(borrow)]
-    pub content_type: OptText<'a>,
-    /// Title.
-    #[serde(borrow)]
-    pub title: OptText<'a>,
-    /// Bytes, as stated.
-    pub size: Option<u64>,
-    /// Base64, as a JSON text with its quotes.
-    #[serde(borrow)]
-    pub data: Option<&'a RawValue>,
+element! {
+    /// Attachment; its data is never read, only measured.
+    Attachment {
+        /// MIME type.
+        content_type: OptText<'a>,
+        /// Title.
+        title: OptText<'a>,
+        /// Bytes, as stated.
+        size: Option<u64>,
+        /// Base64, as a JSON text with its quotes.
+        data: Option<&'a RawValue>,
+    }
 }
 
 impl Attachment<'_> {
@@ -196,7 +194,8 @@ impl Attachment<'_> {
     pub fn bytes(&self) -> u64 {
         let decoded = || {
             let data = self.data.map_or("", |raw| raw.get().trim_matches('"'));
-            let digits = data.bytes().filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
+            let digits =
+                data.bytes().filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
             digits.count() as u64 * 3 / 4
         };
         self.size.unwrap_or_else(decoded)

@@ -26,9 +26,7 @@ pub fn walk(json: &str, at: &str, resolves: &dyn Fn(&str) -> bool) -> Vec<Issue>
         resolves,
     };
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let walked = Node { walk: &mut walk }
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end());
+    let walked = Node { walk: &mut walk }.deserialize(&mut deserializer).and_then(|()| deserializer.end());
     if let Err(error) = walked
         && walk.issues.len() < MAX_ISSUES
     {
@@ -102,9 +100,16 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn reference(&mut self, reference: Cow<'a, str>) {
+        // A resource inside this one (in Parameters, or a Bundle in a Bundle) has a world of its own.
+        if self.path.iter().any(|step| matches!(step, Step::Name(name) if name == "resource")) {
+            return;
+        }
         if reference.starts_with("urn:uuid:") || reference.starts_with("urn:oid:") {
             if !(self.resolves)(&reference) {
-                self.report(IssueCode::NotFound, "no entry of the Bundle has the fullUrl that is referred to");
+                self.report(
+                    IssueCode::NotFound,
+                    "no entry of the Bundle has the fullUrl that is referred to",
+                );
             }
         } else if reference.starts_with('#') && self.local.len() < json::MAX_LIST {
             let place = self.place();
@@ -115,7 +120,8 @@ impl<'a> Walk<'_, 'a> {
     fn check_local(&mut self) {
         for (reference, place) in std::mem::take(&mut self.local) {
             // "#" alone: from a contained resource to what contains it (R4 §2.3.0.3).
-            if reference != "#" && !self.contained.contains(&reference[1..]) && self.issues.len() < MAX_ISSUES {
+            if reference != "#" && !self.contained.contains(&reference[1..]) && self.issues.len() < MAX_ISSUES
+            {
                 let text = "no contained resource has the id that is referred to";
                 self.issues.push(Issue::error(IssueCode::NotFound, text, place));
             }
@@ -125,7 +131,8 @@ impl<'a> Walk<'_, 'a> {
 
 /// An id of R4: `[A-Za-z0-9\-\.]{1,64}`.
 pub fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
 
 fn is_element_name(name: &str) -> bool {
@@ -250,6 +257,10 @@ mod tests {
             "contained":[{"id":"c"}],"s":{"reference":"#c"},"t":{"reference":"urn:uuid:1"},"u":{"reference":"Patient/1"}}"##;
         assert_eq!(found(good), []);
         assert_eq!(found(r##"{"contained":[{"id":"c","patient":{"reference":"#"}}]}"##), []);
+        assert_eq!(
+            found(r##"{"parameter":[{"resource":{"x":{"reference":"#c"},"contained":[{"id":"c"}]}}]}"##),
+            []
+        );
     }
 
     #[test]

@@ -1,4 +1,22 @@
 //! What is answered to a FHIR R4 request, and what is stored: plain values in, a [`Verdict`] out. No socket, no clock.
+//!
+//! | found | answer | stored |
+//! |---|---|---|
+//! | a transaction, message or collection without a fault, a single resource of any type | 200, of a create 201 | `inbound.message` |
+//! | a batch with at least one good entry | 200, each entry with its own status | `inbound.message`, and each bad entry in `inbound.rejected` |
+//! | a batch without one | 200, each entry with its own status | `inbound.rejected` |
+//! | no JSON, no resource, not of R4's form, or not what the URL says | 400; 404 for a type that R4 has not | `inbound.rejected` |
+//! | a rule of R4 broken, a dangling reference, an entry twice, nobody to key an event by, a bundle type that is not taken | 422 | `inbound.rejected` |
+//!
+//! A transaction is one record, so it is all or nothing. A batch is one record too: the bytes as received. Its good entries
+//! become events under the message's id; each bad entry is a record of its own, with `batchId` and `batchIndex`, and has no
+//! part in the manifest. A bad entry of anything else refuses the whole.
+//!
+//! The message's id is made from the bytes, and from where they were sent to (the same resource may be created and then
+//! updated). Without `meta.lastUpdated` or `Bundle.timestamp`, a resource that is put back to what it was before has the
+//! bytes of the earlier request and counts as its repeat: senders of updates set one of the two.
+//!
+//! Who creates gets a `Location` with an id made from the message's, the same at every repeat. Nothing can be read there.
 
 mod judge;
 mod message;

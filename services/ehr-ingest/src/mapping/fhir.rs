@@ -32,9 +32,12 @@ pub(crate) mod plan;
 mod report;
 
 use waybill_contracts::{inbound::InboundMessage, reason};
-use waybill_fhir::{Kind, resources::{
-    Appointment, ChargeItem, Claim, DiagnosticReport, Encounter, Observation, Patient, Resource, ServiceRequest,
-}};
+use waybill_fhir::{
+    Bundle, Issue, IssueCode, Kind, bundle,
+    resources::{
+        Appointment, ChargeItem, Claim, DiagnosticReport, Encounter, Observation, Patient, Resource, ServiceRequest,
+    },
+};
 
 use self::{content::Content, plan::reason_of};
 use super::{Mapped, Unmappable};
@@ -43,17 +46,21 @@ use crate::feed::Feed;
 /// The events of an accepted body.
 ///
 /// # Errors
-/// When the rules have become stricter since it was accepted.
+/// When the rules have become stricter since it was accepted, or the events would be many times as large as the body.
 pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped, Unmappable> {
-    let plan = plan::plan(bytes, feed).map_err(|issue| unmappable(&issue))?;
+    // The feed's profile says what the sender calls what; what goes with a result stays as it came.
+    let rewritten = feed.rewrite_fhir(bytes);
+    let plan =
+        plan::plan(rewritten.as_deref().unwrap_or(bytes), feed).map_err(|issue| unmappable(&issue))?;
+    let received = rewritten.as_ref().and_then(|_| Bundle::read(bundle::text_of(bytes).ok()?.0).ok());
     let refused = plan.issues.iter().flatten().next();
     if let (Some(issue), true) = (refused, plan.bundle.kind != Kind::Batch) {
         return Err(unmappable(issue));
     }
-    let content = Content::new(&plan, inbound, feed);
+    let content = Content { received: received.as_ref(), ..Content::new(&plan, inbound, bytes.len(), feed) };
     let mut events = Vec::new();
     for at in content.good() {
-        let Some(found) = content.at(at) else { continue };
+        let Some(found) = content.at(at) else { break };
         events.extend(match found.resource_type {
             Patient::TYPE => patient::event(&content, at),
             Encounter::TYPE => encounter::event(&content, at),
@@ -65,6 +72,12 @@ pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped
             Claim::TYPE => charge::of_claim(&content, at),
             _ => None,
         });
+        if content.is_exhausted() {
+            break;
+        }
+    }
+    if content.is_exhausted() {
+        return Err(unmappable(&Issue::general(IssueCode::TooCostly, "the resources refer to each other too often")));
     }
     if events.is_empty() {
         return Ok(Mapped::NoDestination(reason::EVENT_NOT_MAPPED));
@@ -72,7 +85,7 @@ pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped
     Ok(Mapped::Events(events))
 }
 
-fn unmappable(issue: &waybill_fhir::Issue) -> Unmappable {
+fn unmappable(issue: &Issue) -> Unmappable {
     let place = issue.expression.as_deref().unwrap_or("the body");
     Unmappable { reason: reason_of(issue), detail: format!("{} at {place}", issue.diagnostics) }
 }

@@ -7,8 +7,8 @@ use crate::{
     date::{Date, DateTime},
     json::List,
     types::{
-        Address, CodeableConcept, Coding, ContactPoint, Extension, HumanName, Identifier, OptText, Period, Reference,
-        element,
+        Address, CodeableConcept, Coding, ContactPoint, Extension, HumanName, Identifier, OptText, Period,
+        Reference, element,
     },
 };
 
@@ -261,8 +261,16 @@ impl<'a> Resource<'a> for Appointment<'a> {
     const TYPE: &'static str = "Appointment";
     fn rules(&self, rules: &mut Rules<'_>) {
         let set = &[
-            "proposed", "pending", "booked", "arrived", "fulfilled", "cancelled", "noshow", "entered-in-error",
-            "checked-in", "waitlist",
+            "proposed",
+            "pending",
+            "booked",
+            "arrived",
+            "fulfilled",
+            "cancelled",
+            "noshow",
+            "entered-in-error",
+            "checked-in",
+            "waitlist",
         ];
         rules.status(self.status.as_ref(), set);
         rules.required(!self.participant.is_empty(), "participant");
@@ -276,6 +284,9 @@ impl<'a> Resource<'a> for MessageHeader<'a> {
     fn rules(&self, rules: &mut Rules<'_>) {
         rules.required(self.event_coding.is_some() || self.event_uri.is_some(), "event");
         rules.one_of(&[self.event_coding.is_some(), self.event_uri.is_some()], "event");
-        rules.required(self.source.as_ref().is_some_and(|source| source.endpoint.is_some()), "source.endpoint");
+        rules.required(
+            self.source.as_ref().is_some_and(|source| source.endpoint.is_some()),
+            "source.endpoint",
+        );
     }
 }

@@ -6,9 +6,7 @@ use super::{Performer, Resource, Rules, checked_items};
 use crate::{
     date::DateTime,
     json::{List, Text},
-    types::{
-        Annotation, CodeableConcept, Identifier, Money, OptText, Period, Quantity, Reference, element,
-    },
+    types::{Annotation, CodeableConcept, Identifier, Money, OptText, Period, Quantity, Reference, element},
 };
 
 /// Value set fm-status.
@@ -272,7 +270,8 @@ impl<'a> Resource<'a> for Account<'a> {
 impl<'a> Resource<'a> for ChargeItem<'a> {
     const TYPE: &'static str = "ChargeItem";
     fn rules(&self, rules: &mut Rules<'_>) {
-        let set = &["planned", "billable", "not-billable", "aborted", "billed", "entered-in-error", "unknown"];
+        let set =
+            &["planned", "billable", "not-billable", "aborted", "billed", "entered-in-error", "unknown"];
         rules.status(self.status.as_ref(), set);
         rules.required(self.code.is_some(), "code");
         rules.required(self.subject.is_some(), "subject");
@@ -298,7 +297,8 @@ impl<'a> Resource<'a> for Claim<'a> {
         checked_items(rules, "item", self.item.iter().map(|item| item.sequence));
         for (at, item) in self.item.iter().enumerate() {
             rules.required(item.product_or_service.is_some(), &format!("item[{at}].productOrService"));
-            let known = |pointer: &i32| self.diagnosis.iter().any(|diagnosis| diagnosis.sequence == Some(*pointer));
+            let known =
+                |pointer: &i32| self.diagnosis.iter().any(|diagnosis| diagnosis.sequence == Some(*pointer));
             if !item.diagnosis_sequence.iter().all(known) {
                 rules.dangling(&format!("item[{at}].diagnosisSequence"));
             }

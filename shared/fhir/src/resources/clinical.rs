@@ -6,7 +6,7 @@ use super::{Resource, Rules};
 use crate::{
     date::DateTime,
     json::List,
-    types::{CodeableConcept, Coding, Extension, Identifier, OptText, Period, Reference, element},
+    types::{CodeableConcept, Coding, Identifier, OptText, Period, Reference, element},
 };
 
 element! {
@@ -97,8 +97,6 @@ element! {
         encounter: Option<Reference<'a>>,
         /// When it was recorded.
         recorded_date: Option<DateTime<'a>>,
-        /// Extensions: present on admission.
-        extension: List<Extension<'a>>,
     }
     /// Procedure.
     Procedure {
@@ -130,7 +128,14 @@ impl<'a> Resource<'a> for Encounter<'a> {
     const TYPE: &'static str = "Encounter";
     fn rules(&self, rules: &mut Rules<'_>) {
         let set = &[
-            "planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled", "entered-in-error",
+            "planned",
+            "arrived",
+            "triaged",
+            "in-progress",
+            "onleave",
+            "finished",
+            "cancelled",
+            "entered-in-error",
             "unknown",
         ];
         rules.status(self.status.as_ref(), set);
@@ -159,7 +164,14 @@ impl<'a> Resource<'a> for Procedure<'a> {
     const TYPE: &'static str = "Procedure";
     fn rules(&self, rules: &mut Rules<'_>) {
         let set = &[
-            "preparation", "in-progress", "not-done", "on-hold", "stopped", "completed", "entered-in-error", "unknown",
+            "preparation",
+            "in-progress",
+            "not-done",
+            "on-hold",
+            "stopped",
+            "completed",
+            "entered-in-error",
+            "unknown",
         ];
         rules.status(self.status.as_ref(), set);
         rules.required(self.subject.is_some(), "subject");

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use super::{Resource, Rules};
 use crate::{
     date::DateTime,
-    json::{List, Text},
+    json::List,
     types::{
-        Annotation, Attachment, CodeableConcept, Identifier, OptText, Period, Quantity, Range, Ratio, Reference,
-        element,
+        Annotation, Attachment, CodeableConcept, Identifier, OptText, Period, Quantity, Range, Ratio,
+        Reference, element,
     },
 };
 
@@ -179,49 +179,53 @@ element! {
         /// Notes.
         note: List<Annotation<'a>>,
     }
-}
-
-/// DiagnosticReport.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
-pub struct DiagnosticReport<'a> {
-    /// Identifiers.
-    pub identifier: List<Identifier<'a>>,
-    /// Orders.
-    pub based_on: List<Reference<'a>>,
-    /// Status.
-    pub status: OptText<'a>,
-    /// Categories.
-    pub category: List<CodeableConcept<'a>>,
-    /// What.
-    pub code: Option<CodeableConcept<'a>>,
-    /// About whom.
-    pub subject: Option<Reference<'a>>,
-    /// In which encounter.
-    pub encounter: Option<Reference<'a>>,
-    /// When.
-    pub effective_date_time: Option<DateTime<'a>>,
-    /// When.
-    pub effective_period: Option<Period<'a>>,
-    /// When it was released.
-    pub issued: Option<DateTime<'a>>,
-    /// By whom.
-    pub performer: List<Reference<'a>>,
-    /// Interpreted by whom.
-    pub results_interpreter: List<Reference<'a>>,
-    /// Specimens.
-    pub specimen: List<Reference<'a>>,
-    /// Observations.
-    pub result: List<Reference<'a>>,
-    /// Conclusion.
-    pub conclusion: OptText<'a>,
-    /// The report as documents.
-    pub presented_form: List<Attachment<'a>>,
+    /// DiagnosticReport.
+    DiagnosticReport {
+        /// Identifiers.
+        identifier: List<Identifier<'a>>,
+        /// Orders.
+        based_on: List<Reference<'a>>,
+        /// Status.
+        status: OptText<'a>,
+        /// Categories.
+        category: List<CodeableConcept<'a>>,
+        /// What.
+        code: Option<CodeableConcept<'a>>,
+        /// About whom.
+        subject: Option<Reference<'a>>,
+        /// In which encounter.
+        encounter: Option<Reference<'a>>,
+        /// When.
+        effective_date_time: Option<DateTime<'a>>,
+        /// When.
+        effective_period: Option<Period<'a>>,
+        /// When it was released.
+        issued: Option<DateTime<'a>>,
+        /// By whom.
+        performer: List<Reference<'a>>,
+        /// Interpreted by whom.
+        results_interpreter: List<Reference<'a>>,
+        /// Specimens.
+        specimen: List<Reference<'a>>,
+        /// Observations.
+        result: List<Reference<'a>>,
+        /// Conclusion.
+        conclusion: OptText<'a>,
+        /// The report as documents.
+        presented_form: List<Attachment<'a>>,
+    }
 }
 
 /// Value set observation-status.
 const OBSERVATION_STATUS: &[&str] = &[
-    "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown",
+    "registered",
+    "preliminary",
+    "final",
+    "amended",
+    "corrected",
+    "cancelled",
+    "entered-in-error",
+    "unknown",
 ];
 
 impl<'a> Resource<'a> for Observation<'a> {
@@ -255,8 +259,16 @@ impl<'a> Resource<'a> for DiagnosticReport<'a> {
     const TYPE: &'static str = "DiagnosticReport";
     fn rules(&self, rules: &mut Rules<'_>) {
         let set = &[
-            "registered", "partial", "preliminary", "final", "amended", "corrected", "appended", "cancelled",
-            "entered-in-error", "unknown",
+            "registered",
+            "partial",
+            "preliminary",
+            "final",
+            "amended",
+            "corrected",
+            "appended",
+            "cancelled",
+            "entered-in-error",
+            "unknown",
         ];
         rules.status(self.status.as_ref(), set);
         rules.required(self.code.is_some(), "code");
@@ -277,8 +289,15 @@ impl<'a> Resource<'a> for ServiceRequest<'a> {
         let set = &["draft", "active", "on-hold", "revoked", "completed", "entered-in-error", "unknown"];
         rules.status(self.status.as_ref(), set);
         let set = &[
-            "proposal", "plan", "directive", "order", "original-order", "reflex-order", "filler-order",
-            "instance-order", "option",
+            "proposal",
+            "plan",
+            "directive",
+            "order",
+            "original-order",
+            "reflex-order",
+            "filler-order",
+            "instance-order",
+            "option",
         ];
         rules.required(self.intent.is_some(), "intent");
         rules.code(self.intent.as_ref(), set, "intent");
@@ -286,12 +305,5 @@ impl<'a> Resource<'a> for ServiceRequest<'a> {
         rules.required(self.subject.is_some(), "subject");
         rules.one_of(&[self.occurrence_date_time.is_some(), self.occurrence_period.is_some()], "occurrence");
         rules.period(self.occurrence_period.as_ref(), "occurrence");
-    }
-}
-
-impl<'a> DiagnosticReport<'a> {
-    /// Status.
-    pub fn status(&self) -> Option<&Text<'a>> {
-        self.status.as_ref()
     }
 }

@@ -71,9 +71,9 @@ pub(super) fn unavailable(request: &Request<'_>) -> Response {
         .and_then(|(text, _)| waybill_fhir::Bundle::read(text))
         .ok()
         .filter(|bundle| bundle.kind == Kind::Message);
-    let header = bundle.as_ref().and_then(|bundle| {
-        resources::checked::<MessageHeader<'_>>(bundle.entries.first()?.raw, "").ok()
-    });
+    let header = bundle
+        .as_ref()
+        .and_then(|bundle| resources::checked::<MessageHeader<'_>>(bundle.entries.first()?.raw, "").ok());
     match header {
         Some(header) => {
             let sha256: [u8; 32] = Sha256::digest(request.body).into();
@@ -148,9 +148,8 @@ impl<'r> Receipt<'r> {
     ) -> Self {
         let sha256: [u8; 32] = Sha256::digest(request.body).into();
         let header = plan.and_then(message_header);
-        let sent_at = plan
-            .and_then(|plan| plan.bundle.timestamp.as_ref()?.unix_millis())
-            .map(Timestamp::from_millis);
+        let sent_at =
+            plan.and_then(|plan| plan.bundle.timestamp.as_ref()?.unix_millis()).map(Timestamp::from_millis);
         let endpoint = header.as_ref().and_then(|header| header.source.as_ref()?.endpoint.as_deref());
         // The same bytes mean something else at another place: it stands for the sender beside him.
         let place = format!("{}|{}", endpoint.unwrap_or_default(), request.interaction.target());
@@ -179,9 +178,7 @@ impl<'r> Receipt<'r> {
     fn store(&self, plan: &Plan<'_>, refused: &[usize]) -> Verdict {
         let mut patients = plan.subjects.iter();
         let key = match (patients.next(), patients.next()) {
-            (Some(patient), None) => {
-                *self.feed.keyer.key(&patient.authority, &patient.value).as_bytes()
-            }
+            (Some(patient), None) => *self.feed.keyer.key(&patient.authority, &patient.value).as_bytes(),
             _ => *self.id.as_bytes(),
         };
         let mut warnings = Vec::new();
@@ -237,7 +234,12 @@ impl<'r> Receipt<'r> {
         };
         let entries: Vec<EntryResponse> = (0..plan.issues.len()).map(entry).collect();
         let bundle = response_bundle(kind, &self.received_at.to_rfc3339(), &entries);
-        Response { status: 200, location: None, etag: None, body: serde_json::to_vec(&bundle).unwrap_or_default() }
+        Response {
+            status: 200,
+            location: None,
+            etag: None,
+            body: serde_json::to_vec(&bundle).unwrap_or_default(),
+        }
     }
 
     /// What was done with an entry. Who creates gets an id that is the same at every repeat.
@@ -330,10 +332,12 @@ impl<'r> Receipt<'r> {
         let raw = plan.bundle.entries[at].raw.as_bytes();
         let sha256: [u8; 32] = Sha256::digest(raw).into();
         // The place is part of the id: the same entry may be there twice.
-        let id = MessageId::derive_hashed(&self.feed.name, &format!("{}#{at}", self.id), self.sent_at, &sha256);
+        let id =
+            MessageId::derive_hashed(&self.feed.name, &format!("{}#{at}", self.id), self.sent_at, &sha256);
         InboundRejected {
             message_id: id,
-            message_type: Some(plan.bundle.entries[at].head.resource_type.to_string()).filter(|name| !name.is_empty()),
+            message_type: Some(plan.bundle.entries[at].head.resource_type.to_string())
+                .filter(|name| !name.is_empty()),
             sha256: sha256.to_vec(),
             batch_id: Some(self.id),
             batch_control_id: self.control_id.clone(),

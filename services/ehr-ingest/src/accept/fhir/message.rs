@@ -21,7 +21,9 @@ pub(super) fn answer(
     let event = match &header.event_coding {
         Some(coding) => {
             let parts = [("system", &coding.system), ("code", &coding.code), ("display", &coding.display)];
-            let named = parts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(&**text.as_ref()?))));
+            let named = parts
+                .into_iter()
+                .filter_map(|(name, text)| Some((name.to_owned(), json!(&**text.as_ref()?))));
             ("eventCoding", named.collect())
         }
         None => ("eventUri", header.event_uri.as_deref().into()),

@@ -1,11 +1,7 @@
 //! Appointment.
 
 use waybill_contracts::{Phi, clinical, clinical::AppointmentEvent};
-use waybill_fhir::{
-    Target,
-    resources::Appointment,
-    types::Reference,
-};
+use waybill_fhir::{Target, resources::Appointment, types::Reference};
 
 use super::{
     content::Content,

@@ -56,7 +56,9 @@ fn only_numbered(number: Identifier) -> Option<clinical::Encounter> {
 
 fn charge_item(content: &Content<'_, '_>, at: usize, read: &ChargeItem<'_>) -> billing::ChargeItem {
     let mut performer = encounter::performers(content, at, &read.performer);
-    performer.extend(read.enterer.as_ref().and_then(|who| people::practitioner(content, at, who, Some("enterer"))));
+    performer.extend(
+        read.enterer.as_ref().and_then(|who| people::practitioner(content, at, who, Some("enterer"))),
+    );
     let reasons = (1..).zip(phi_concepts(&read.reason));
     billing::ChargeItem {
         identifier: identifiers(&read.identifier),
@@ -68,7 +70,11 @@ fn charge_item(content: &Content<'_, '_>, at: usize, read: &ChargeItem<'_>) -> b
         quantity: quantity(read.quantity.as_ref()),
         amount: money(read.price_override.as_ref()),
         diagnosis: reasons
-            .map(|(rank, code)| EncounterDiagnosis { rank: Some(rank), code, ..EncounterDiagnosis::default() })
+            .map(|(rank, code)| EncounterDiagnosis {
+                rank: Some(rank),
+                code,
+                ..EncounterDiagnosis::default()
+            })
             .collect(),
         performer,
         product_code: opt_concept(read.product_codeable_concept.as_ref()),
@@ -81,7 +87,8 @@ pub(super) fn of_claim(content: &Content<'_, '_>, at: usize) -> Option<Event> {
     let read: Claim<'_> = content.at(at)?.read()?;
     let (who, patient) = content.patient_of(at, read.patient.as_ref())?;
     let diagnosis: Vec<_> = read.diagnosis.iter().filter_map(|one| diagnosis(content, at, one)).collect();
-    let procedure: Vec<_> = read.procedure.iter().filter_map(|one| procedure(content, at, one)).map(|(_, found)| found).collect();
+    let procedure: Vec<_> =
+        read.procedure.iter().filter_map(|one| procedure(content, at, one)).map(|(_, found)| found).collect();
     let lines = Lines { content, at, read: &read, diagnosis: &diagnosis };
     let mut coverage = coverage::of_claim(content, at, &read.insurance);
     if coverage.is_empty() {
@@ -105,16 +112,21 @@ pub(super) fn of_claim(content: &Content<'_, '_>, at: usize) -> Option<Event> {
 fn logical_id(content: &Content<'_, '_>, at: usize) -> Option<Identifier> {
     let id = content.plan.bundle.entries[at].head.id.as_deref()?;
     let base = content.plan.bundle.base_of(at);
-    let system =
-        base.map_or_else(|| format!("urn:waybill:feed:{}:Claim", content.inbound.feed), |base| format!("{base}Claim"));
-    Some(Identifier { r#use: None, r#type: Some("RI".to_owned()), system: Some(system), value: Phi::from(id) })
+    let system = base.map_or_else(
+        || format!("urn:waybill:feed:{}:Claim", content.inbound.feed),
+        |base| format!("{base}Claim"),
+    );
+    Some(Identifier {
+        r#use: None,
+        r#type: Some("RI".to_owned()),
+        system: Some(system),
+        value: Phi::from(id),
+    })
 }
 
 fn diagnosis(content: &Content<'_, '_>, at: usize, read: &ClaimDiagnosis<'_>) -> Option<EncounterDiagnosis> {
-    let coded = opt_concept(read.diagnosis_codeable_concept.as_ref()).map(|code| EncounterDiagnosis {
-        code: Phi::new(code),
-        ..EncounterDiagnosis::default()
-    });
+    let coded = opt_concept(read.diagnosis_codeable_concept.as_ref())
+        .map(|code| EncounterDiagnosis { code: Phi::new(code), ..EncounterDiagnosis::default() });
     let referred = || encounter::diagnosis(content.find(at, read.diagnosis_reference.as_ref()?)?);
     let found = coded.or_else(referred)?;
     Some(EncounterDiagnosis {
@@ -161,8 +173,13 @@ fn encounter_of(content: &Content<'_, '_>, at: usize, read: &Claim<'_>) -> clini
     let mut encounter = match found {
         Some((found, from)) => encounter::encounter(content, from, &found),
         None => named
-            .find_map(|reference: &Reference<'_>| only_numbered(encounter::visit(content, at, Some(reference))?))
-            .unwrap_or_else(|| clinical::Encounter { status: "unknown".to_owned(), ..clinical::Encounter::default() }),
+            .find_map(|reference: &Reference<'_>| {
+                only_numbered(encounter::visit(content, at, Some(reference))?)
+            })
+            .unwrap_or_else(|| clinical::Encounter {
+                status: "unknown".to_owned(),
+                ..clinical::Encounter::default()
+            }),
     };
     if encounter.period.is_none() {
         encounter.period = period(read.billable_period.as_ref());
@@ -191,7 +208,9 @@ fn encounter_of(content: &Content<'_, '_>, at: usize, read: &Claim<'_>) -> clini
             Some("pointoforigin" | "admission-source") if encounter.admit_source.is_none() => {
                 encounter.admit_source = value();
             }
-            Some("admtype" | "admission-type") if encounter.priority.is_none() => encounter.priority = value(),
+            Some("admtype" | "admission-type") if encounter.priority.is_none() => {
+                encounter.priority = value()
+            }
             _ => {}
         }
     }
@@ -220,7 +239,8 @@ struct Lines<'l, 'c, 'a> {
 
 impl Lines<'_, '_, '_> {
     fn line(&self, item: &ClaimItem<'_>) -> billing::ChargeItem {
-        let pointed = |rank: &i32| self.diagnosis.iter().find(|diagnosis| diagnosis.rank == Some(*rank)).cloned();
+        let pointed =
+            |rank: &i32| self.diagnosis.iter().find(|diagnosis| diagnosis.rank == Some(*rank)).cloned();
         let procedure = item.procedure_sequence.iter().find_map(|sequence| {
             let found = self.read.procedure.iter().find(|procedure| procedure.sequence == Some(*sequence))?;
             procedure(self.content, self.at, found)
@@ -259,5 +279,10 @@ impl Lines<'_, '_, '_> {
 
 /// The number that an item has in its claim.
 fn number_of(sequence: i32) -> Identifier {
-    Identifier { r#use: None, r#type: Some("ITEM".to_owned()), system: None, value: Phi::new(sequence.to_string()) }
+    Identifier {
+        r#use: None,
+        r#type: Some("ITEM".to_owned()),
+        system: None,
+        value: Phi::new(sequence.to_string()),
+    }
 }

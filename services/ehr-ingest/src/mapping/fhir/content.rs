@@ -1,17 +1,16 @@
 //! A body's resources by what points to them.
 
-use std::collections::{HashMap, HashSet};
-
-use waybill_contracts::{
-    EventId, Phi, Timestamp,
-    clinical::EventSource,
-    fhir,
-    inbound::InboundMessage,
+use std::{
+    cell::Cell,
+    collections::{HashMap, HashSet},
 };
+
+use waybill_contracts::{EventId, Phi, Timestamp, clinical::EventSource, fhir, inbound::InboundMessage};
 use waybill_fhir::{
-    Target, json,
+    Bundle, Target, json,
     resources::{
-        Claim, Condition, Coverage, DiagnosticReport, Encounter, ExplanationOfBenefit, Observation, Procedure, Resource,
+        Claim, Condition, Coverage, DiagnosticReport, Encounter, ExplanationOfBenefit, Observation,
+        Procedure, Resource,
     },
     types::Reference,
 };
@@ -30,6 +29,8 @@ use crate::{
 pub(super) struct Content<'c, 'a> {
     pub(super) plan: &'c Plan<'a>,
     pub(super) inbound: &'c InboundMessage,
+    /// The body as it came in, where the feed's profile has rewritten it; with the same entries.
+    pub(super) received: Option<&'c Bundle<'c>>,
     feed: &'c Feed,
     /// Conditions, procedures, observations without a report, and claims, by the entry of their encounter.
     pub(super) conditions: HashMap<usize, Vec<usize>>,
@@ -43,7 +44,14 @@ pub(super) struct Content<'c, 'a> {
     /// Observations that are part of a report or of another observation.
     pub(super) reported: HashSet<usize>,
     patients: HashMap<usize, fhir::Patient>,
+    /// Bytes that may still be looked at; see [`Content::is_exhausted`].
+    pub(super) budget: Cell<u64>,
 }
+
+/// Bytes that are looked at for each byte of the body, at most. Synthea's patients take 12.
+const BUDGET_PER_BYTE: u64 = 64;
+/// The same for a small body.
+const LEAST_BUDGET: u64 = 16 * 1024 * 1024;
 
 /// A resource that a reference led to.
 #[derive(Clone, Copy)]
@@ -66,10 +74,16 @@ impl<'a> Found<'a> {
 }
 
 impl<'c, 'a> Content<'c, 'a> {
-    pub(super) fn new(plan: &'c Plan<'a>, inbound: &'c InboundMessage, feed: &'c Feed) -> Self {
+    pub(super) fn new(
+        plan: &'c Plan<'a>,
+        inbound: &'c InboundMessage,
+        body_bytes: usize,
+        feed: &'c Feed,
+    ) -> Self {
         let mut content = Self {
             plan,
             inbound,
+            received: None,
             feed,
             conditions: HashMap::new(),
             procedures: HashMap::new(),
@@ -79,6 +93,7 @@ impl<'c, 'a> Content<'c, 'a> {
             explanations: HashMap::new(),
             reported: HashSet::new(),
             patients: HashMap::new(),
+            budget: Cell::new(LEAST_BUDGET.max(body_bytes as u64 * BUDGET_PER_BYTE)),
         };
         for at in content.good() {
             content.link(at);
@@ -96,9 +111,29 @@ impl<'c, 'a> Content<'c, 'a> {
         (0..self.plan.bundle.entries.len()).filter(|at| self.plan.is_good(*at)).collect()
     }
 
+    /// More was looked at than a body of this size may cause: its resources refer to each other over and over, and the
+    /// events would be many times as large as the body. They are not all there.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.budget.get() == 0
+    }
+
+    /// The bytes of an entry's resource as they came in.
+    pub(super) fn original(&self, at: usize) -> &[u8] {
+        let entries = self.received.map_or(&self.plan.bundle.entries, |received| &received.entries);
+        entries.get(at).map(|entry| entry.raw.as_bytes()).unwrap_or_default()
+    }
+
+    fn spend(&self, bytes: usize) -> bool {
+        self.budget.set(self.budget.get().saturating_sub(bytes as u64));
+        !self.is_exhausted()
+    }
+
     /// The resource of an entry.
     pub(super) fn at(&self, at: usize) -> Option<Found<'a>> {
         let entry = self.plan.bundle.entries.get(at).filter(|_| self.plan.is_good(at))?;
+        if !self.spend(entry.raw.len()) {
+            return None;
+        }
         // The type's text is borrowed from the body, but for one with an escape in it, which is no type of R4.
         let resource_type = match &entry.head.resource_type.0 {
             std::borrow::Cow::Borrowed(name) => *name,
@@ -111,6 +146,10 @@ impl<'c, 'a> Content<'c, 'a> {
     pub(super) fn find(&self, from: usize, reference: &Reference<'_>) -> Option<Found<'a>> {
         let text = reference.reference.as_deref()?;
         if let Target::Contained(id) = Target::of(text) {
+            // The whole container is looked through.
+            if !self.spend(self.plan.bundle.entries.get(from)?.raw.len()) {
+                return None;
+            }
             let (resource_type, raw) = self.plan.bundle.contained(from, id)?;
             return Some(Found { resource_type, raw, from, is_entry: false });
         }
@@ -123,7 +162,7 @@ impl<'c, 'a> Content<'c, 'a> {
     }
 
     fn entry_of(&self, from: usize, reference: Option<&Reference<'_>>) -> Option<usize> {
-        self.find(from, reference?).filter(|found| found.is_entry).map(|found| found.from)
+        self.plan.bundle.resolve(from, reference?.reference.as_deref()?).filter(|at| self.plan.is_good(*at))
     }
 
     fn link(&mut self, at: usize) {
@@ -190,8 +229,11 @@ impl<'c, 'a> Content<'c, 'a> {
         reference: Option<&Reference<'_>>,
     ) -> Option<(Identity, fhir::Patient)> {
         let reference = reference?;
-        let Subject::Patient(identity, at) = self.plan.subject(from, reference, self.feed) else { return None };
-        let known = at.and_then(|at| self.patients.get(&at).cloned());
+        let Subject::Patient(identity, at) = self.plan.subject(from, reference, self.feed) else {
+            return None;
+        };
+        // He is copied into the event.
+        let known = at.filter(|at| self.at(*at).is_some()).and_then(|at| self.patients.get(&at).cloned());
         let contained = || {
             let found = self.find(from, reference).filter(|found| !found.is_entry)?;
             patient::patient(self, found)

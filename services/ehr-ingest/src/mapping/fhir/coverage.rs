@@ -3,7 +3,8 @@
 use waybill_contracts::{Phi, clinical, fhir};
 use waybill_fhir::{
     resources::{
-        Account, Claim, ClaimInsurance, Coverage, ExplanationOfBenefit, Organization, Patient, RelatedPerson, Resource,
+        Account, Claim, ClaimInsurance, Coverage, ExplanationOfBenefit, Organization, Patient, RelatedPerson,
+        Resource,
     },
     types::Reference,
 };
@@ -66,7 +67,8 @@ pub(super) fn of_claim(
         let explained = || explained(content, at, place);
         let mut coverage = direct.or_else(explained).or_else(|| referred(content, at, reference))?;
         coverage.order = coverage.order.or(insurance.sequence);
-        coverage.authorization = insurance.pre_auth_ref.iter().flatten().next().map(|number| Phi::from(&**number));
+        coverage.authorization =
+            insurance.pre_auth_ref.iter().flatten().next().map(|number| Phi::from(&**number));
         Some(coverage)
     };
     insurance.iter().enumerate().filter_map(one).collect()
@@ -91,17 +93,22 @@ pub(super) fn referred(
     }
     let identifier: Vec<_> = people::identifier_in(reference).into_iter().collect();
     let payer_name = text(&reference.display);
-    (payer_name.is_some() || !identifier.is_empty())
-        .then(|| clinical::Coverage { identifier, payer_name, ..clinical::Coverage::default() })
+    (payer_name.is_some() || !identifier.is_empty()).then(|| clinical::Coverage {
+        identifier,
+        payer_name,
+        ..clinical::Coverage::default()
+    })
 }
 
 /// A Coverage resource.
 fn coverage(content: &Content<'_, '_>, found: Found<'_>) -> Option<clinical::Coverage> {
     let read: Coverage<'_> = found.read()?;
     let payer = read.payor.first();
-    let (payer_id, payer_name) = payer.map(|payer| people::organization(content, found.from, payer)).unwrap_or_default();
+    let (payer_id, payer_name) =
+        payer.map(|payer| people::organization(content, found.from, payer)).unwrap_or_default();
     let organization: Option<Organization<'_>> = content.read(found.from, payer);
-    let class = |kind: &str| read.class.iter().find(|class| code(class.r#type.as_ref()).as_deref() == Some(kind));
+    let class =
+        |kind: &str| read.class.iter().find(|class| code(class.r#type.as_ref()).as_deref() == Some(kind));
     let (group, plan) = (class("group"), class("plan"));
     let own = identifiers(&read.identifier);
     let plan_id = plan.map(|plan| fhir::CodeableConcept {
@@ -168,14 +175,19 @@ fn subscriber(content: &Content<'_, '_>, from: usize, reference: &Reference<'_>)
 }
 
 /// Account.guarantor: a person or an organization.
-pub(super) fn guarantors(content: &Content<'_, '_>, from: usize, account: &Account<'_>) -> Vec<clinical::Guarantor> {
+pub(super) fn guarantors(
+    content: &Content<'_, '_>,
+    from: usize,
+    account: &Account<'_>,
+) -> Vec<clinical::Guarantor> {
     let parties = account.guarantor.iter().filter_map(|guarantor| guarantor.party.as_ref());
     parties.filter_map(|party| guarantor(content, from, party)).collect()
 }
 
 fn guarantor(content: &Content<'_, '_>, from: usize, party: &Reference<'_>) -> Option<clinical::Guarantor> {
     let whole = |family: Option<Phi<String>>| {
-        let name = family.map(|family| fhir::HumanName { family: Some(family), ..fhir::HumanName::default() });
+        let name =
+            family.map(|family| fhir::HumanName { family: Some(family), ..fhir::HumanName::default() });
         name.into_iter().collect::<Vec<_>>()
     };
     let Some(found) = content.find(from, party) else {

@@ -4,8 +4,8 @@ use waybill_contracts::{Phi, fhir, lab};
 use waybill_fhir::{
     date::DateTime,
     types::{
-        Address, CodeableConcept, Coding, ContactPoint, HumanName, Identifier, Money, OptText, Period, Quantity,
-        Range, Ratio, Texts,
+        Address, CodeableConcept, Coding, ContactPoint, HumanName, Identifier, Money, OptText, Period,
+        Quantity, Range, Ratio, Texts,
     },
 };
 

@@ -2,7 +2,9 @@
 
 use waybill_contracts::{
     Phi,
-    clinical::{self, EncounterChange, EncounterDiagnosis, EncounterEvent, EncounterLocation, EncounterProcedure},
+    clinical::{
+        self, EncounterChange, EncounterDiagnosis, EncounterEvent, EncounterLocation, EncounterProcedure,
+    },
     fhir::{Identifier, Practitioner},
 };
 use waybill_fhir::{
@@ -14,7 +16,8 @@ use super::{
     content::{Content, Found},
     coverage,
     datatypes::{
-        code, coding, concept, concepts, date_time, identifier, identifiers, moment, of_kind, opt_concept, period, text,
+        code, coding, concept, concepts, date_time, identifier, identifiers, moment, of_kind, opt_concept,
+        period, text,
     },
     observation, people,
 };
@@ -29,7 +32,9 @@ pub(super) fn event(content: &Content<'_, '_>, at: usize) -> Option<Event> {
         source: content.source(at),
         encounter: encounter(content, at, &resource),
         coverage: coverage::of_encounter(content, at, &who, account.as_ref()),
-        guarantor: account.map(|(account, from)| coverage::guarantors(content, from, &account)).unwrap_or_default(),
+        guarantor: account
+            .map(|(account, from)| coverage::guarantors(content, from, &account))
+            .unwrap_or_default(),
         change: EncounterChange::Snapshot,
         observation: observation::of_encounter(content, at),
         patient,
@@ -49,16 +54,10 @@ fn account_of<'a>(
 /// The encounter in entry `at`.
 pub(super) fn encounter(content: &Content<'_, '_>, at: usize, read: &Encounter<'_>) -> clinical::Encounter {
     let stay = read.hospitalization.as_ref();
-    let account = read.account.iter().find_map(|reference| {
-        let account: Option<Account<'_>> = content.read(at, Some(reference));
-        account
-            .and_then(|account| account.identifier.iter().find_map(identifier))
-            .or_else(|| people::identifier_in(reference))
-    });
     let admitted = stay.and_then(|stay| opt_concept(stay.admit_source.as_ref()));
     clinical::Encounter {
         identifier: visit_numbers(content, at, read),
-        account,
+        account: account_number(content, at, read),
         status: text(&read.status).unwrap_or_default(),
         class: read.class.as_ref().map(coding),
         r#type: concepts(&read.r#type),
@@ -78,6 +77,20 @@ pub(super) fn encounter(content: &Content<'_, '_>, at: usize, read: &Encounter<'
     }
 }
 
+/// The number of the encounter's account.
+pub(super) fn account_number(
+    content: &Content<'_, '_>,
+    at: usize,
+    read: &Encounter<'_>,
+) -> Option<Identifier> {
+    read.account.iter().find_map(|reference| {
+        let account: Option<Account<'_>> = content.read(at, Some(reference));
+        account
+            .and_then(|account| account.identifier.iter().find_map(identifier))
+            .or_else(|| people::identifier_in(reference))
+    })
+}
+
 /// The encounter's identifiers; its logical id only where it has none, as the number of its server.
 fn visit_numbers(content: &Content<'_, '_>, at: usize, read: &Encounter<'_>) -> Vec<Identifier> {
     let mut numbers = identifiers(&read.identifier);
@@ -91,22 +104,30 @@ fn visit_numbers(content: &Content<'_, '_>, at: usize, read: &Encounter<'_>) -> 
 
 fn logical_id(content: &Content<'_, '_>, at: usize, id: &str) -> Identifier {
     let base = content.plan.bundle.base_of(at);
-    let system =
-        base.map_or_else(|| format!("urn:waybill:feed:{}:Encounter", content.inbound.feed), |base| format!("{base}Encounter"));
+    let system = base.map_or_else(
+        || format!("urn:waybill:feed:{}:Encounter", content.inbound.feed),
+        |base| format!("{base}Encounter"),
+    );
     Identifier { r#use: None, r#type: Some("RI".to_owned()), system: Some(system), value: Phi::from(id) }
 }
 
 /// The number of the visit that a result, order or appointment names: what the body's Encounter has, else what the
 /// reference itself says.
-pub(super) fn visit(content: &Content<'_, '_>, from: usize, reference: Option<&Reference<'_>>) -> Option<Identifier> {
+pub(super) fn visit(
+    content: &Content<'_, '_>,
+    from: usize,
+    reference: Option<&Reference<'_>>,
+) -> Option<Identifier> {
     let reference = reference?;
     if let Some((encounter, at)) = content.encounter_of(from, Some(reference)) {
         let numbers = visit_numbers(content, at, &encounter);
         return of_kind(&numbers, "VN").or_else(|| numbers.into_iter().next());
     }
-    people::identifier_in(reference).or_else(|| match waybill_fhir::Target::of(reference.reference.as_deref()?) {
-        waybill_fhir::Target::Relative { id, .. } => Some(logical_id(content, from, id)),
-        _ => None,
+    people::identifier_in(reference).or_else(|| {
+        match waybill_fhir::Target::of(reference.reference.as_deref()?) {
+            waybill_fhir::Target::Relative { id, .. } => Some(logical_id(content, from, id)),
+            _ => None,
+        }
     })
 }
 
@@ -123,7 +144,8 @@ fn reason(
 }
 
 fn locations(content: &Content<'_, '_>, at: usize, read: &Encounter<'_>) -> Vec<EncounterLocation> {
-    let provider = read.service_provider.as_ref().and_then(|provider| people::organization(content, at, provider).1);
+    let provider =
+        read.service_provider.as_ref().and_then(|provider| people::organization(content, at, provider).1);
     let mut places: Vec<EncounterLocation> = read
         .location
         .iter()
@@ -158,7 +180,11 @@ fn participant(content: &Content<'_, '_>, at: usize, read: &Participant<'_>) -> 
 }
 
 /// Who performed something.
-pub(super) fn performers(content: &Content<'_, '_>, from: usize, read: &[Performer<'_>]) -> Vec<Practitioner> {
+pub(super) fn performers(
+    content: &Content<'_, '_>,
+    from: usize,
+    read: &[Performer<'_>],
+) -> Vec<Practitioner> {
     let actors = read.iter().filter_map(|performer| performer.actor.as_ref());
     people::practitioners(content, from, actors, "performer")
 }
@@ -182,9 +208,14 @@ fn diagnoses(content: &Content<'_, '_>, at: usize, read: &Encounter<'_>) -> Vec<
             let code = waybill_contracts::fhir::CodeableConcept { coding: Vec::new(), text: Some(text) };
             Some(EncounterDiagnosis { code: Phi::new(code), ..EncounterDiagnosis::default() })
         });
-        found.extend(diagnosis.map(|diagnosis| EncounterDiagnosis { rank: entry.rank, r#use: role, ..diagnosis }));
+        found.extend(diagnosis.map(|diagnosis| EncounterDiagnosis {
+            rank: entry.rank,
+            r#use: role,
+            ..diagnosis
+        }));
     }
-    let named = content.conditions.get(&at).into_iter().flatten().filter(|condition| !seen.contains(condition));
+    let named =
+        content.conditions.get(&at).into_iter().flatten().filter(|condition| !seen.contains(condition));
     found.extend(named.filter_map(|condition| diagnosis(content.at(*condition)?)));
     found
 }

@@ -11,6 +11,7 @@
 use waybill_contracts::{Phi, fhir};
 use waybill_fhir::{
     Bundle, Target,
+    reference::split_token,
     resources::{self, Patient},
     types::{CodeableConcept, Identifier, Reference},
 };
@@ -60,9 +61,10 @@ pub(crate) enum Subject {
 /// The patient's own identifier; the logical id where there is none.
 pub(crate) fn of_patient(patient: &Patient<'_>, base: Option<&str>, feed: &Feed) -> Option<Identity> {
     let named = || {
-        patient.identifier.iter().filter(|identifier| {
-            identifier.value.as_deref().is_some_and(|value| !value.trim().is_empty())
-        })
+        patient
+            .identifier
+            .iter()
+            .filter(|identifier| identifier.value.as_deref().is_some_and(|value| !value.trim().is_empty()))
     };
     let current = || named().filter(|identifier| identifier.r#use.as_deref() != Some("old"));
     let chosen = BY_TYPE
@@ -102,10 +104,8 @@ fn authority(system: &str) -> &str {
 }
 
 fn of_logical_id(base: Option<&str>, id: &str, feed: &Feed) -> Identity {
-    let system = base.map_or_else(
-        || format!("urn:waybill:feed:{}:Patient", feed.name),
-        |base| format!("{base}Patient"),
-    );
+    let system = base
+        .map_or_else(|| format!("urn:waybill:feed:{}:Patient", feed.name), |base| format!("{base}Patient"));
     Identity {
         authority: system.clone(),
         value: id.to_owned(),
@@ -147,12 +147,15 @@ pub(crate) fn subject(
         return Subject::Other;
     }
     let by_reference = literal.and_then(|target| match target {
-        Target::Conditional { system, value, .. } => {
-            Some(of_token(Some(system).filter(|system| !system.is_empty()), value, feed))
+        Target::Conditional { token, .. } => {
+            let (system, value) = split_token(token);
+            let system = Some(system.as_str()).filter(|system| !system.is_empty());
+            (!value.trim().is_empty()).then(|| of_token(system, value.trim(), feed))
         }
         _ => None,
     });
-    let by_identifier = || reference.identifier.as_ref().and_then(|identifier| of_identifier(identifier, feed));
+    let by_identifier =
+        || reference.identifier.as_ref().and_then(|identifier| of_identifier(identifier, feed));
     let by_logical_id = || match literal? {
         Target::Relative { id, .. } => Some(of_logical_id(bundle.base_of(from), id, feed)),
         Target::Absolute { base, id, .. } => Some(of_logical_id(Some(base), id, feed)),

@@ -145,7 +145,8 @@ fn note_absence(observation: &mut lab::Observation) {
 }
 
 fn value_quantity(sent: Option<&Quantity<'_>>, integer: Option<i64>) -> Option<lab::Quantity> {
-    let of_integer = || integer.map(|value| lab::Quantity { value: value.to_string(), ..lab::Quantity::default() });
+    let of_integer =
+        || integer.map(|value| lab::Quantity { value: value.to_string(), ..lab::Quantity::default() });
     quantity(sent).or_else(of_integer)
 }
 

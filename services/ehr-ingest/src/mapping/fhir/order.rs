@@ -6,7 +6,9 @@ use waybill_fhir::resources::{Encounter, ServiceRequest};
 use super::{
     content::Content,
     coverage,
-    datatypes::{codes, date_time, identifier, identifiers, occurrence, of_kind, opt_concept, phi, phi_concepts, text},
+    datatypes::{
+        codes, date_time, identifier, identifiers, occurrence, of_kind, opt_concept, phi, phi_concepts, text,
+    },
     encounter,
     observation::Collected,
     people, report,
@@ -27,7 +29,7 @@ pub(super) fn event(content: &Content<'_, '_>, at: usize) -> Option<Event> {
         source: content.source(at),
         patient,
         visit: encounter::visit(content, at, read.encounter.as_ref()),
-        account: visited.and_then(|(visited, from)| encounter::encounter(content, from, &visited).account),
+        account: visited.and_then(|(visited, from)| encounter::account_number(content, from, &visited)),
         order: vec![order(content, at, &read)],
         coverage,
         guarantor: Vec::new(),

@@ -12,7 +12,10 @@ use waybill_fhir::{
 
 use super::{
     content::{Content, Found},
-    datatypes::{addresses, concept, concepts, date_time, identifier, identifiers, name, names, opt_concept, telecoms, text},
+    datatypes::{
+        addresses, concept, concepts, date_time, identifier, identifiers, name, names, opt_concept, telecoms,
+        text,
+    },
 };
 use crate::mapping::{Event, Payload};
 
@@ -69,9 +72,15 @@ fn linked(content: &Content<'_, '_>, from: usize, link: &Link<'_>) -> Option<fhi
         named.extend(other.identifier.as_ref().and_then(identifier));
     }
     if named.is_empty() {
-        named.extend(content.patient_of(from, Some(other)).map(|(who, _)| who.patient().identifier).unwrap_or_default());
+        named.extend(
+            content
+                .patient_of(from, Some(other))
+                .map(|(who, _)| who.patient().identifier)
+                .unwrap_or_default(),
+        );
     }
-    (!named.is_empty()).then(|| fhir::PatientLink { r#type: text(&link.r#type).unwrap_or_default(), other: named })
+    (!named.is_empty())
+        .then(|| fhir::PatientLink { r#type: text(&link.r#type).unwrap_or_default(), other: named })
 }
 
 /// A merge: identifiers of the record that is replaced stand for the first one of the survivor.
@@ -85,8 +94,15 @@ fn aliases(patient: &fhir::Patient) -> Vec<Alias> {
         };
         for from in from {
             // Of the same type where there is one: a merge joins like with like.
-            let to = to.iter().find(|to| to.r#type == from.r#type && to.system == from.system).or_else(|| to.first());
-            aliases.extend(to.map(|to| Alias { level: AliasLevel::Patient, from: from.clone(), to: to.clone() }));
+            let to = to
+                .iter()
+                .find(|to| to.r#type == from.r#type && to.system == from.system)
+                .or_else(|| to.first());
+            aliases.extend(to.map(|to| Alias {
+                level: AliasLevel::Patient,
+                from: from.clone(),
+                to: to.clone(),
+            }));
         }
     }
     aliases
@@ -98,7 +114,11 @@ fn categories(extensions: &[Extension<'_>], url: &str) -> Vec<Phi<fhir::Codeable
         let parts = &extension.extension;
         let spelled = parts.iter().find(|part| part.url.as_deref() == Some("text"));
         let mut found = fhir::CodeableConcept {
-            coding: parts.iter().filter_map(|part| part.value_coding.as_ref()).map(super::datatypes::coding).collect(),
+            coding: parts
+                .iter()
+                .filter_map(|part| part.value_coding.as_ref())
+                .map(super::datatypes::coding)
+                .collect(),
             text: spelled.and_then(|part| text(&part.value_string)),
         };
         if let Some(whole) = &extension.value_codeable_concept {

@@ -7,6 +7,7 @@ use waybill_contracts::{
 };
 use waybill_fhir::{
     Target,
+    reference::split_token,
     resources::{self, Location, Organization, PractitionerRole, RelatedPerson, Resource},
     types::{self, Reference},
 };
@@ -41,7 +42,10 @@ pub(super) fn practitioners<'r>(
     references: impl IntoIterator<Item = &'r Reference<'r>>,
     role: &str,
 ) -> Vec<Practitioner> {
-    references.into_iter().filter_map(|reference| practitioner(content, from, reference, Some(role))).collect()
+    references
+        .into_iter()
+        .filter_map(|reference| practitioner(content, from, reference, Some(role)))
+        .collect()
 }
 
 fn person(
@@ -57,7 +61,8 @@ fn person(
             PractitionerRole::TYPE => match found.read::<PractitionerRole<'_>>() {
                 Some(role) if step < MAX_STEPS => {
                     let who = role.practitioner.as_ref().or(role.organization.as_ref());
-                    let (id, name) = who.map(|who| person(content, found.from, who, step + 1)).unwrap_or_default();
+                    let (id, name) =
+                        who.map(|who| person(content, found.from, who, step + 1)).unwrap_or_default();
                     (id.or_else(|| best(&role.identifier)), name)
                 }
                 _ => (None, None),
@@ -85,12 +90,15 @@ pub(super) fn identifier_in(reference: &Reference<'_>) -> Option<Identifier> {
         return identifier(logical);
     }
     match Target::of(reference.reference.as_deref()?) {
-        Target::Conditional { system, value, .. } if !value.is_empty() => Some(Identifier {
-            r#use: None,
-            r#type: (system == NPI).then(|| "NPI".to_owned()),
-            system: Some(system.to_owned()).filter(|system| !system.is_empty()),
-            value: Phi::from(value),
-        }),
+        Target::Conditional { token, .. } => {
+            let (system, value) = split_token(token);
+            (!value.is_empty()).then(|| Identifier {
+                r#use: None,
+                r#type: (system == NPI).then(|| "NPI".to_owned()),
+                system: Some(system).filter(|system| !system.is_empty()),
+                value: Phi::new(value),
+            })
+        }
         _ => None,
     }
 }
@@ -119,7 +127,11 @@ pub(super) fn organization(
 }
 
 /// A place, with what it is a part of, spelled out as HL7 v2's PL.
-pub(super) fn place(content: &Content<'_, '_>, from: usize, reference: &Reference<'_>) -> Option<EncounterLocation> {
+pub(super) fn place(
+    content: &Content<'_, '_>,
+    from: usize,
+    reference: &Reference<'_>,
+) -> Option<EncounterLocation> {
     let mut place = EncounterLocation::default();
     let mut next = Some((from, reference.clone()));
     for _ in 0..MAX_STEPS {

@@ -20,6 +20,9 @@ use waybill_fhir::{
 use super::identity::{self, Identity, Subject};
 use crate::feed::Feed;
 
+/// Verbs of entries that ask for something, or take it away.
+const UNSUPPORTED: [&str; 4] = ["GET", "HEAD", "DELETE", "PATCH"];
+
 /// A body that was read, with what is wrong in it.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
@@ -92,6 +95,16 @@ impl Plan<'_> {
 
     fn check(&mut self, at: usize, feed: &Feed, issues: &mut Vec<Issue>) {
         let entry = &self.bundle.entries[at];
+        let is_requested = matches!(self.bundle.kind, Kind::Transaction | Kind::Batch);
+        if let Some(method) = entry.request.as_ref().and_then(|request| request.method.as_deref())
+            && is_requested
+            && UNSUPPORTED.contains(&method)
+        {
+            let place = format!("Bundle.entry[{at}].request.method");
+            let text = "entries are created or updated here: POST or PUT";
+            issues.push(Issue::error(IssueCode::NotSupported, text, place));
+            return;
+        }
         if let Some(issue) = &entry.issue {
             issues.push(issue.clone());
             return;
@@ -104,10 +117,13 @@ impl Plan<'_> {
             issues.push(Issue::error(IssueCode::NotSupported, text, format!("{place}.resourceType")));
             return;
         }
-        if matches!(self.bundle.kind, Kind::Transaction | Kind::Batch) {
+        if is_requested {
             check_request(&self.bundle, at, issues);
         }
-        let walked = walk(raw, &place, &|url| self.bundle.by_full_url(url).is_some());
+        let walked = walk(raw, &place, &|url| {
+            matches!(self.bundle.kind, Kind::Single | Kind::Collection)
+                || self.bundle.by_full_url(url).is_some()
+        });
         let readable = walked.iter().all(|issue| issue.code == IssueCode::NotFound);
         issues.extend(walked);
         // What the walk has found would be found again, in other words.
@@ -122,7 +138,7 @@ impl Plan<'_> {
         at: usize,
         resource_type: &str,
         place: &str,
-        subject: Option<(Reference<'_>, &'static str)>,
+        subject: Option<About<'_>>,
         feed: &Feed,
         issues: &mut Vec<Issue>,
     ) {
@@ -136,10 +152,11 @@ impl Plan<'_> {
                 None => {}
             }
         }
-        let Some((reference, element)) = subject else { return };
+        let Some(About { reference, element, is_needed }) = subject else { return };
         match self.subject(at, &reference, feed) {
             Subject::Patient(identity, _) => drop(self.subjects.insert(identity)),
             Subject::Other => {}
+            Subject::Unknown if !is_needed => {}
             // A reference that points nowhere has been reported as that.
             Subject::Unknown if issues.iter().any(|issue| issue.code == IssueCode::NotFound) => {}
             Subject::Unknown => {
@@ -149,43 +166,54 @@ impl Plan<'_> {
     }
 }
 
-/// Applies the rules of the types that are read here; says whom the resource is about where an event comes of it.
+/// Whom a resource is about.
+struct About<'a> {
+    reference: Reference<'a>,
+    element: &'static str,
+    /// An event comes of the resource, and no event is without a patient.
+    is_needed: bool,
+}
+
+/// Applies the rules of the types that are read here; says whom the resource is about.
 fn check_resource<'a>(
     resource_type: &str,
     raw: &'a str,
     at: &str,
     issues: &mut Vec<Issue>,
-) -> Option<(Reference<'a>, &'static str)> {
+) -> Option<About<'a>> {
     fn read<'a, R: Resource<'a>>(raw: &'a str, at: &str, issues: &mut Vec<Issue>) -> Option<R> {
         resources::checked(raw, at).map_err(|found| issues.extend(found)).ok()
     }
-    let named = |reference: Option<Reference<'a>>, element| Some((reference?, element));
+    let needed = |reference: Option<Reference<'a>>, element| {
+        Some(About { reference: reference?, element, is_needed: true })
+    };
+    let named = |reference: Option<Reference<'a>>| {
+        Some(About { reference: reference?, element: "subject", is_needed: false })
+    };
     match resource_type {
-        Encounter::TYPE => named(read::<Encounter<'_>>(raw, at, issues)?.subject, "subject"),
-        DiagnosticReport::TYPE => named(read::<DiagnosticReport<'_>>(raw, at, issues)?.subject, "subject"),
-        ServiceRequest::TYPE => named(read::<ServiceRequest<'_>>(raw, at, issues)?.subject, "subject"),
-        ChargeItem::TYPE => named(read::<ChargeItem<'_>>(raw, at, issues)?.subject, "subject"),
-        Claim::TYPE => named(read::<Claim<'_>>(raw, at, issues)?.patient, "patient"),
-        Patient::TYPE => read::<Patient<'_>>(raw, at, issues).and(None),
+        Encounter::TYPE => needed(read::<Encounter<'_>>(raw, at, issues)?.subject, "subject"),
+        DiagnosticReport::TYPE => needed(read::<DiagnosticReport<'_>>(raw, at, issues)?.subject, "subject"),
+        ServiceRequest::TYPE => needed(read::<ServiceRequest<'_>>(raw, at, issues)?.subject, "subject"),
+        ChargeItem::TYPE => needed(read::<ChargeItem<'_>>(raw, at, issues)?.subject, "subject"),
+        Claim::TYPE => needed(read::<Claim<'_>>(raw, at, issues)?.patient, "patient"),
         // Its patient is one of the participants, if there is one.
-        Appointment::TYPE => read::<Appointment<'_>>(raw, at, issues)?
-            .participant
-            .0
-            .into_iter()
-            .filter_map(|participant| participant.actor)
-            .find(is_patient)
-            .map(|actor| (actor, "participant")),
-        Observation::TYPE => read::<Observation<'_>>(raw, at, issues).and(None),
+        Appointment::TYPE => {
+            let participants = read::<Appointment<'_>>(raw, at, issues)?.participant.0;
+            let mut actors = participants.into_iter().filter_map(|participant| participant.actor);
+            needed(actors.find(is_patient), "participant")
+        }
+        Observation::TYPE => named(read::<Observation<'_>>(raw, at, issues)?.subject),
+        Condition::TYPE => named(read::<Condition<'_>>(raw, at, issues)?.subject),
+        Procedure::TYPE => named(read::<Procedure<'_>>(raw, at, issues)?.subject),
+        Coverage::TYPE => named(read::<Coverage<'_>>(raw, at, issues)?.beneficiary),
+        Patient::TYPE => read::<Patient<'_>>(raw, at, issues).and(None),
         Account::TYPE => read::<Account<'_>>(raw, at, issues).and(None),
-        Condition::TYPE => read::<Condition<'_>>(raw, at, issues).and(None),
-        Coverage::TYPE => read::<Coverage<'_>>(raw, at, issues).and(None),
         ExplanationOfBenefit::TYPE => read::<ExplanationOfBenefit<'_>>(raw, at, issues).and(None),
         Location::TYPE => read::<Location<'_>>(raw, at, issues).and(None),
         MessageHeader::TYPE => read::<MessageHeader<'_>>(raw, at, issues).and(None),
         Organization::TYPE => read::<Organization<'_>>(raw, at, issues).and(None),
         Practitioner::TYPE => read::<Practitioner<'_>>(raw, at, issues).and(None),
         PractitionerRole::TYPE => read::<PractitionerRole<'_>>(raw, at, issues).and(None),
-        Procedure::TYPE => read::<Procedure<'_>>(raw, at, issues).and(None),
         RelatedPerson::TYPE => read::<RelatedPerson<'_>>(raw, at, issues).and(None),
         Specimen::TYPE => read::<Specimen<'_>>(raw, at, issues).and(None),
         _ => None,
@@ -213,9 +241,6 @@ fn check_request(bundle: &Bundle<'_>, at: usize, issues: &mut Vec<Issue>) {
     match method {
         None => report(IssueCode::Required, "a required element is missing", "method"),
         Some("POST" | "PUT") => {}
-        Some("GET" | "HEAD" | "DELETE" | "PATCH") => {
-            report(IssueCode::NotSupported, "entries are created or updated here: POST or PUT", "method");
-        }
         Some(_) => report(IssueCode::CodeInvalid, "no HTTP verb of R4", "method"),
     }
     let Some(url) = request.url.as_deref() else {
@@ -231,7 +256,9 @@ fn check_request(bundle: &Bundle<'_>, at: usize, issues: &mut Vec<Issue>) {
         return report(IssueCode::Invariant, "the URL names another resource type than the resource", "url");
     }
     match (method, id, query) {
-        (Some("POST"), Some(_), _) => report(IssueCode::Value, "the URL of POST is the resource type alone", "url"),
+        (Some("POST"), Some(_), _) => {
+            report(IssueCode::Value, "the URL of POST is the resource type alone", "url")
+        }
         (Some("PUT"), None, None) => {
             report(IssueCode::Value, "the URL of PUT names an id or a condition", "url");
         }
@@ -248,7 +275,8 @@ fn repeated(bundle: &Bundle<'_>) -> HashMap<usize, Issue> {
     let mut seen: HashSet<(&str, String)> = HashSet::new();
     let mut repeated = HashMap::new();
     for (at, entry) in bundle.entries.iter().enumerate() {
-        let version = entry.head.meta.as_ref().and_then(|meta| meta.version_id.as_deref()).unwrap_or_default();
+        let version =
+            entry.head.meta.as_ref().and_then(|meta| meta.version_id.as_deref()).unwrap_or_default();
         let put = entry.request.as_ref().filter(|request| request.method.as_deref() == Some("PUT"));
         let posted = entry.request.as_ref().is_some_and(|request| request.method.as_deref() == Some("POST"));
         let mut is_new = true;

@@ -1,11 +1,6 @@
 //! DiagnosticReport with its observations, and the part of the body that is the report.
 
-use waybill_contracts::{
-    Body,
-    body::FHIR_JSON,
-    fhir, lab,
-    lab::LabResult,
-};
+use waybill_contracts::{Body, body::FHIR_JSON, fhir, lab, lab::LabResult};
 use waybill_fhir::{
     resources::{DiagnosticReport, Observation, ServiceRequest, Specimen},
     types::{Attachment, Reference},
@@ -13,7 +8,9 @@ use waybill_fhir::{
 
 use super::{
     content::{Content, Found},
-    datatypes::{codes, concept, date_time, identifier, identifiers, moment, of_kind, opt_concept, phi, text},
+    datatypes::{
+        codes, concept, date_time, identifier, identifiers, moment, of_kind, opt_concept, phi, text,
+    },
     encounter,
     observation::{self, Collected},
     people,
@@ -106,7 +103,11 @@ fn report(content: &Content<'_, '_>, at: usize, read: &DiagnosticReport<'_>) -> 
         effective_date_time: moment(read.effective_date_time.as_ref(), read.effective_period.as_ref()),
         issued: date_time(read.issued.as_ref()),
         performer,
-        specimen: read.specimen.iter().filter_map(|reference| specimen(content, at, Some(reference))).collect(),
+        specimen: read
+            .specimen
+            .iter()
+            .filter_map(|reference| specimen(content, at, Some(reference)))
+            .collect(),
         result: collected.observations,
         identifier: own,
         conclusion: phi(&read.conclusion),
@@ -161,13 +162,15 @@ fn attachment(read: &Attachment<'_>) -> lab::Attachment {
 /// and encounter, each byte for byte.
 fn original(content: &Content<'_, '_>, found: Found<'_>, read: &DiagnosticReport<'_>) -> Vec<u8> {
     if content.plan.bundle.kind == waybill_fhir::Kind::Single {
-        return found.raw.as_bytes().to_vec();
+        return content.original(found.from).to_vec();
     }
     let at = found.from;
     let mut parts = Parts::new(content, found);
     parts.refer(at, read.subject.as_ref());
     parts.refer(at, read.encounter.as_ref());
-    for reference in read.based_on.iter().chain(&read.specimen).chain(&read.performer).chain(&read.results_interpreter) {
+    for reference in
+        read.based_on.iter().chain(&read.specimen).chain(&read.performer).chain(&read.results_interpreter)
+    {
         parts.refer(at, Some(reference));
     }
     for result in &read.result {
@@ -218,7 +221,7 @@ impl<'p, 'c, 'a> Parts<'p, 'c, 'a> {
                 bundle.push(b',');
             }
             bundle.extend_from_slice(b"\"resource\":");
-            bundle.extend_from_slice(entry.raw.as_bytes());
+            bundle.extend_from_slice(self.content.original(*at));
             bundle.push(b'}');
         }
         bundle.extend_from_slice(b"]}");
