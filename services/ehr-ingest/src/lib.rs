@@ -1,9 +1,10 @@
 //! Takes messages from EHRs and laboratories, stores them before it acknowledges them, and makes events of them.
 //!
-//! - **listen**: MLLP in, one record on `inbound.message.v1` per message, then the ACK: AA means stored. What is refused is
-//!   stored on `inbound.rejected.v1` and answered AE or AR with an ERR; what cannot be stored now is answered AR with 207.
-//! - **normalize**: consumes `inbound.message.v1`, emits `clinical.patient.v1`, `clinical.encounter.v1` and
-//!   `lab.result.v1`, and one manifest per message on `delivery.manifest.v1` that says what it became, or why nothing.
+//! - **listen**: HL7 v2 over MLLP and HTTP, FHIR R4 over HTTP; one record on `inbound.message.v1` per message or Bundle, then
+//!   the answer: AA and 2xx mean stored. What is refused is stored on `inbound.rejected.v1` and answered AE or AR with an ERR,
+//!   or an OperationOutcome; what cannot be stored now is answered AR with 207, or 503.
+//! - **normalize**: consumes `inbound.message.v1`, emits `clinical.*`, `lab.order.v1`, `lab.result.v1` and
+//!   `billing.charge.v1`, and one manifest per message on `delivery.manifest.v1` that says what it became, or why nothing.
 //! - Ordering: per patient. All records of a patient have the same key, from the listener's record to the last event.
 //! - Rejects at the door with `ING-…`; a message without events has `NRM-0001` or `NRM-0002` in its manifest.
 //!

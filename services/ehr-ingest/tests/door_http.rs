@@ -153,6 +153,10 @@ async fn tokens_open_their_own_feed_only() {
         assert_eq!(ask("/north/hl7", Some(wrong)).await.status(), 401, "{wrong}");
     }
     assert_eq!(ask("/north/hl7", Some("Bearer other")).await.status(), 403);
+    // Whoever is refused gets to read it, however much there is to send.
+    let request = http::client().post(url(&door, "/north/fhir")).header("content-type", FHIR_JSON);
+    let (status, ..) = issue(request.body(vec![b' '; 20_000_000]).send().await.unwrap()).await;
+    assert_eq!(status, 401);
     let (status, code, _) = issue(ask("/south/fhir", None).await).await;
     assert_eq!((status, code.as_str()), (401, "login"));
     assert!(door.records::<InboundMessage>().await.is_empty());

@@ -135,6 +135,25 @@ async fn a_sender_that_drips_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_sender_that_asks_and_never_reads_does_not_keep_its_place() {
+    let Some(door) = prepare("unread", "anonymous = true").await else { return };
+    let door = door.set("feed.frame_timeout", "700ms").start();
+    door.ready().await;
+    let mut stream = TcpStream::connect(door.mllp).await.unwrap();
+    let asking = async {
+        // Answers that nobody reads fill the wire; then nothing more is taken.
+        while stream.write_all(b"GET /fhir/metadata HTTP/1.1\r\nHost: x\r\n\r\n").await.is_ok() {}
+    };
+    tokio::time::timeout(SOON, asking).await.expect("it is asked for ever");
+    let gone = eventually("its place is free", SOON, async || {
+        let open = door.metric("waybill_connections", "door").await;
+        if open < 1.0 { Ok(()) } else { pending(open.to_string()) }
+    });
+    gone.await.unwrap();
+    door.close().await;
+}
+
+#[tokio::test]
 async fn bodies_share_a_budget_and_who_finds_none_left_is_told_to_come_again() {
     let Some(door) = prepare("budget", "anonymous = true\nmax_body_bytes = 500000").await else { return };
     let door = door.set("feed.max_frame_bytes", 500_000).set("limits.max_buffered_bytes", 1_000_000).start();

@@ -19,6 +19,7 @@ mod auth;
 mod body;
 mod fhir;
 mod hl7;
+mod reader;
 mod route;
 
 use std::{
@@ -42,6 +43,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) use self::auth::Tokens;
 use self::{
     answer::{Answer, Refusal},
+    reader::Patient,
     route::{Resource, Route},
 };
 use super::{Shared, feed::OpenFeed, watched::Watched};
@@ -118,7 +120,10 @@ impl Site {
             let link = link.clone();
             async move { Ok::<_, Infallible>(link.serve(request).await) }
         });
-        let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(
+            server
+                .serve_connection(TokioIo::new(Patient::new(stream, settings.frame_timeout.get())), service)
+        );
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = shutdown.cancelled() => None,
@@ -164,7 +169,10 @@ impl Link {
         let result = match result {
             Ok(Plan::Metadata) => Ok(fhir::metadata()),
             Ok(Plan::Take(resource)) => self.take(entry, resource, request, started).await,
-            Err(refusal) => Err(refusal),
+            Err(refusal) => {
+                body::drain(request.into_body(), entry.feed.settings.frame_timeout.get());
+                Err(refusal)
+            }
         };
         if let Err(refusal) = &result {
             entry.feed.refuse_request(refusal.reason, refusal.status.as_u16());

@@ -216,13 +216,12 @@ impl Refusal {
     pub(super) fn no_room() -> Self {
         let text = "no memory is left for the body; send it again";
         let (status, issue) = (StatusCode::SERVICE_UNAVAILABLE, IssueCode::Transient);
-        let mut refusal = Self::new(status, "no_room", reason::REQUEST_NOT_RECEIVED, issue, text);
-        refusal.header = Some((RETRY_AFTER, RETRY_SECONDS));
-        refusal.closing()
+        let refusal = Self::new(status, "no_room", reason::REQUEST_NOT_RECEIVED, issue, text);
+        Self { header: Some((RETRY_AFTER, RETRY_SECONDS)), ..refusal }
     }
 
     pub(super) fn ending() -> Self {
-        Self { reason: "shutdown", text: "the service stops; send it again", ..Self::no_room() }
+        Self { reason: "shutdown", text: "the service stops; send it again", ..Self::no_room() }.closing()
     }
 
     pub(super) const fn defect() -> Self {

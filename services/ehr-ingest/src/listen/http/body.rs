@@ -47,7 +47,8 @@ pub(super) async fn read(
     let is_gzip = is_gzip(headers)?;
     let limit = settings.http.max_body_bytes;
     if body.size_hint().lower() > limit as u64 {
-        return Err(drained(body, settings.frame_timeout.get()));
+        drain(body, settings.frame_timeout.get());
+        return Err(Refusal::too_large());
     }
     let received = {
         let ending = async {
@@ -79,9 +80,11 @@ async fn collect(
         let Ok(data) = frame.into_data() else { continue };
         let size = bytes.len() + data.len();
         if size > limit {
-            return Err(drained(body, settings.frame_timeout.get()));
+            drain(body, settings.frame_timeout.get());
+            return Err(Refusal::too_large());
         }
         if !held.resize(size) {
+            drain(body, settings.frame_timeout.get());
             return Err(Refusal::no_room());
         }
         if bytes.capacity() < size {
@@ -94,23 +97,22 @@ async fn collect(
     Ok(Received { bytes: bytes.freeze(), held })
 }
 
-/// Too large: what is still coming is read and forgotten, within bounds. A connection that is closed while its sender is
-/// writing is reset, and the answer lost.
-fn drained(mut body: Incoming, within: Duration) -> Refusal {
-    tokio::spawn(async move {
-        let drain = async {
-            let mut left = DRAINED;
-            while let Some(Ok(frame)) = body.frame().await {
-                let read = frame.data_ref().map_or(0, Bytes::len);
-                match left.checked_sub(read) {
-                    Some(less) => left = less,
-                    None => break,
-                }
+/// Reads and forgets what is still coming, within bounds. A connection that is closed while its sender is writing is reset,
+/// and the answer lost.
+pub(super) fn drain(mut body: Incoming, within: Duration) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(tokio::time::timeout(within, async move {
+        let mut left = DRAINED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let read = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(read) {
+                Some(less) => left = less,
+                None => break,
             }
-        };
-        let _ = tokio::time::timeout(within, drain).await;
-    });
-    Refusal::too_large()
+        }
+    }));
 }
 
 /// Whether the body is compressed; anything but gzip cannot be read (RFC 9110 §8.4).
