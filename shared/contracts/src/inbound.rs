@@ -65,7 +65,8 @@ macro_rules! inbound {
             pub sent_at: Option<Timestamp>,
             /// When the last byte came in.
             pub received_at: Timestamp,
-            /// Acknowledgement code answered: AA, AE, AR, CA, CE or CR.
+            /// Acknowledgement code answered: AA, AE, AR, CA, CE or CR; empty when nothing was owed or nothing could be
+            /// answered.
             pub ack_code: String,
             /// SHA-256 of the bytes as received.
             #[serde(with = "bytes_text")]

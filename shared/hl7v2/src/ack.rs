@@ -6,8 +6,8 @@
 mod read;
 mod write;
 
-pub(crate) use write::put_fields;
 pub use read::{AckReadError, AckView, ErrorView, read};
+pub(crate) use write::put_fields;
 
 use std::fmt;
 

@@ -238,7 +238,10 @@ mod tests {
 
     #[test]
     fn segments_outside_of_messages_are_not_lost() {
-        assert_eq!(shape(b"BHS|^~\\&\rPID|1\rPV1|1\rMSH|1\rBTS|1\rNTE|x"), "B?PID|1\\rPV1|1\\r?<MSH|1\\r>b?NTE|x?");
+        assert_eq!(
+            shape(b"BHS|^~\\&\rPID|1\rPV1|1\rMSH|1\rBTS|1\rNTE|x"),
+            "B?PID|1\\rPV1|1\\r?<MSH|1\\r>b?NTE|x?"
+        );
     }
 
     #[test]
@@ -259,11 +262,17 @@ mod tests {
         assert_eq!(header.header_field(1).raw(), b"!");
         assert_eq!(header.header_field(2).raw(), b"@%$*");
         assert_eq!(header.header_field(3).component(1).raw(), b"APP");
-        assert_eq!((header.header_field(11).raw(), header.header_field(12).raw()), (&b"B-1"[..], &b"B-0"[..]));
+        assert_eq!(
+            (header.header_field(11).raw(), header.header_field(12).raw()),
+            (&b"B-1"[..], &b"B-0"[..])
+        );
         assert_eq!(trailer.count(), Some(Ok(3)));
         let count = |raw| BatchSegment { raw }.count();
         assert_eq!((count(b"BTS"), count(b"BTS|"), count(b"FTS||x")), (None, None, None));
-        assert_eq!((count(b"BTS| 2 "), count(b"BTS|two"), count(b"BTS|-1")), (Some(Ok(2)), Some(Err(())), Some(Err(()))));
+        assert_eq!(
+            (count(b"BTS| 2 "), count(b"BTS|two"), count(b"BTS|-1")),
+            (Some(Ok(2)), Some(Err(())), Some(Err(())))
+        );
         let broken = BatchSegment { raw: b"BHS|^^|A" };
         assert!(broken.delimiters().is_none() && broken.header_field(3).is_absent());
     }

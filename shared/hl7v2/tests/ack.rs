@@ -96,3 +96,60 @@ fn answers_of_real_receivers_are_read() {
     assert_eq!(ack::read(b"MSH|^~\\&|A\rPID|1\r").unwrap_err(), AckReadError::NoMsa);
     assert!(matches!(ack::read(b"\x06").unwrap_err(), AckReadError::Message(_)));
 }
+
+/// One error at PID-3, answered to a message with this MSH; each line of the answer.
+fn answer(msh: &[u8]) -> Vec<String> {
+    let errors =
+        [AckError::new(ErrorCode::RequiredFieldMissing).at(path!("PID-3")).with_text("PID-3 is empty")];
+    let ack = Ack::new(AckCode::AE, "A", "2024").with_errors(&errors);
+    let bytes = ack.reply_to(&Header::parse(msh).unwrap());
+    String::from_utf8_lossy(&bytes).split_terminator('\r').map(str::to_owned).collect()
+}
+
+#[test]
+fn the_form_of_the_answer_follows_the_senders_version() {
+    const OLD: [&str; 2] = ["MSA|AE|7|PID-3 is empty", "ERR|PID^1^3^101&Required field missing&HL70357"];
+    const NEW: [&str; 2] =
+        ["MSA|AE|7", "ERR||PID^1^3^1|101^Required field missing^HL70357|E||||PID-3 is empty"];
+    // MSH-12, MSH-9 of the answer, MSA and ERR.
+    for (version, kind, [msa, err]) in [
+        ("2.1", "ACK^A01", OLD),
+        ("2.2", "ACK^A01", OLD),
+        ("2.3", "ACK^A01", OLD),
+        ("2.3.1", "ACK^A01^ACK", OLD),
+        ("2.4", "ACK^A01^ACK", OLD),
+        ("2.5", "ACK^A01^ACK", NEW),
+        ("2.5.1", "ACK^A01^ACK", NEW),
+        ("2.5.1^USA^x", "ACK^A01^ACK", NEW),
+        ("2.8.2", "ACK^A01^ACK", NEW),
+        ("2.9.1", "ACK^A01^ACK", NEW),
+        // Nobody knows: as it is written today.
+        ("", "ACK^A01^ACK", NEW),
+        ("banana", "ACK^A01^ACK", NEW),
+    ] {
+        let msh = format!("MSH|^~\\&|A|B|C|D|2024||ADT^A01^ADT_A01|7|P|{version}\rPID|1\r");
+        let header = format!("MSH|^~\\&|C|D|A|B|2024||{kind}|A|P|{version}");
+        assert_eq!(answer(msh.as_bytes()), [header.trim_end_matches('|'), msa, err], "{version}");
+    }
+}
+
+#[test]
+fn separators_parties_and_processing_id_are_the_senders() {
+    // MSH of the sender, and of the answer.
+    for (sent, expected) in [
+        // Nothing but what an answer needs.
+        ("MSH|^~\\&|||||||ADT^A01|7", "MSH|^~\\&|||||2024||ACK^A01^ACK|A"),
+        // No trigger event: none is made up.
+        ("MSH|^~\\&|A|B|C|D|||ADT|7|P|2.5", "MSH|^~\\&|C|D|A|B|2024||ACK|A|P|2.5"),
+        // Five encoding characters, others, and the fewest there may be.
+        ("MSH|^~\\&#|A|B|C|D|||ADT^A01|7|T|2.7", "MSH|^~\\&#|C|D|A|B|2024||ACK^A01^ACK|A|T|2.7"),
+        ("MSH$%~\\*$A%1%x$B$C$D$$$ADT%A01$7$P%T$2.5", "MSH$%~\\*$C$D$A%1%x$B$2024$$ACK%A01%ACK$A$P%T$2.5"),
+        // What it asks for is not asked back: an acknowledgement is never acknowledged.
+        (
+            "MSH|^~\\&|A|B|C|D|||ADT^A01|7|P|2.5|||AL|AL|DEU|8859/1~UTF-8",
+            "MSH|^~\\&|C|D|A|B|2024||ACK^A01^ACK|A|P|2.5||||||8859/1",
+        ),
+    ] {
+        assert_eq!(answer(format!("{sent}\r").as_bytes())[0], expected, "{sent}");
+    }
+}

@@ -4,6 +4,7 @@
 
 mod batch;
 mod one;
+mod show;
 
 use std::time::Instant;
 

@@ -186,7 +186,12 @@ pub(super) fn read_ack(ack: &[u8], control_id: &str) -> Answer {
     // AR and CR say "not now" when the reason is internal (207) or not given; with another reason, such as an
     // unsupported version, the same bytes would be refused for ever.
     let error = error_code(&peek);
-    let again = matches!(code.as_str(), "AR" | "CR") && matches!(error.as_str(), "" | "207");
+    let again = match code.as_str() {
+        "AR" | "CR" => matches!(error.as_str(), "" | "207"),
+        // In enhanced mode only the header is rejected (CR); whatever else hinders storing is an error.
+        "CE" => error == "207",
+        _ => false,
+    };
     Answer::Ack { code, again }
 }
 
@@ -228,6 +233,8 @@ mod tests {
         assert_eq!(outcome("MSA|AR|X1\rERR|||207|E"), "AR again");
         assert_eq!(outcome("MSA|AR|X1\rERR|MSH^1^1^207&Application internal error"), "AR again");
         assert_eq!(outcome("MSA|AR|X1"), "AR again");
+        assert_eq!(outcome("MSA|CE|X1\rERR|||207|E"), "CE again");
+        assert_eq!(outcome("MSA|CE|X1\rERR|||101|E"), "CE");
         assert_eq!(outcome("MSA|AR|X1\rERR||MSH^1^12|203|E"), "AR");
     }
 }

@@ -8,14 +8,15 @@ use waybill_contracts::{MessageId, ReasonCode, Timestamp, inbound::InboundReject
 use waybill_delivery::{Classify, ErrorClass};
 use waybill_hl7v2::{Index, batch::is_several, mllp::HEAD_BYTES};
 use waybill_kafka::{Delivery, ProduceError};
-use waybill_telemetry::trace::{
-    Attr, SpanHandle, SpanKind, TraceContext, child_of, export_enabled, root_span,
-};
+use waybill_telemetry::trace::{Attr, SpanHandle, SpanKind, TraceContext, child_of};
 
-use super::super::{
-    feed::OpenFeed,
-    recent::{Known, Seen, Slot},
-    store::{PutError, Store},
+use super::{
+    super::{
+        feed::OpenFeed,
+        recent::{Known, Seen, Slot},
+        store::{PutError, Store},
+    },
+    show::{receive_span, rejected_span, shown},
 };
 use crate::accept::{self, Envelope, Reply, Verdict};
 
@@ -389,30 +390,4 @@ impl Classify for Failure {
     fn reason(&self) -> ReasonCode {
         reason::STORAGE_UNAVAILABLE
     }
-}
-
-/// The root of the message's trace, from its first byte on.
-fn receive_span(feed: &OpenFeed, envelope: &Envelope<'_>, started: Instant) -> SpanHandle {
-    if !export_enabled() {
-        return root_span(envelope.id(), "receive", SpanKind::Server, None, &[]);
-    }
-    let (message_type, trigger) = envelope.message_type();
-    let attributes = [
-        Attr::Feed(&feed.feed.name),
-        Attr::MessageType(&message_type),
-        Attr::Trigger(&trigger),
-        Attr::Bytes(envelope.bytes().len() as u64),
-    ];
-    root_span(envelope.id(), "receive", SpanKind::Server, Some(started), &attributes)
-}
-
-fn rejected_span(receive: &SpanHandle, store: &Store) -> SpanHandle {
-    let attributes = [Attr::Topic(store.rejected_topic())];
-    child_of(&receive.context(), "send inbound.rejected.v1", SpanKind::Producer, &attributes)
-}
-
-/// MSH-10 for the log: an identifier of the message, not of a person; cut where somebody puts more into it.
-fn shown<'a>(envelope: &Envelope<'a>) -> std::borrow::Cow<'a, str> {
-    let control_id = envelope.control_id();
-    String::from_utf8_lossy(&control_id[..control_id.len().min(40)])
 }
