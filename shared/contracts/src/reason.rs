@@ -86,6 +86,8 @@ reasons! {
     BATCH_NOT_SPLIT = "NRM-0002";
     /// The message came by a feed that is not configured here.
     FEED_UNKNOWN = "NRM-0003";
+    /// Orders of drugs, diets or supplies, and no other.
+    NOT_A_LABORATORY_ORDER = "NRM-0010";
     /// Nobody subscribes to the topics of its events.
     NO_SUBSCRIBER = "TRK-0001";
     /// The normalizer has not accounted for a received message in its time.

@@ -12,7 +12,7 @@
 //! | ORM^O01, OML^O21, O33, O35, OMG^O19 | one `lab.order` per patient of the message ([`orders`]) |
 //! | ORU^R01, R30, R31, R32 | one `lab.result` per patient of the message ([`lab`]) |
 //! | DFT^P03, P11 | one `billing.charge` per patient of the message ([`charges`]) |
-//! | anything else, an order of no laboratory | none: NRM-0001; batches and several messages in one: NRM-0002 |
+//! | anything else | none: NRM-0001; orders of no laboratory: NRM-0010; several messages in one: NRM-0002 |
 //!
 //! Absent and `""` (HL7 v2 §2.5.3: delete) read the same: the events have no way to say that a value was deleted, and a
 //! consumer that takes absent for "no news" keeps the old one.
@@ -109,7 +109,7 @@ pub fn plan(message: &Message<'_>) -> Result<Plan, Refusal> {
     } else if let Some(layout) = orders::layout(code, trigger) {
         extent()?;
         match orders::plan(message, layout)? {
-            groups if groups.is_empty() => Kind::Nothing(reason::EVENT_NOT_MAPPED),
+            groups if groups.is_empty() => Kind::Nothing(reason::NOT_A_LABORATORY_ORDER),
             groups => Kind::Orders(layout, groups),
         }
     } else if let (b"DFT", Some(layout)) = (code, charges::layout(trigger)) {
