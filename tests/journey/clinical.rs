@@ -87,7 +87,8 @@ async fn the_events_say_what_was_sent(waybill: &Installation) {
     assert_eq!(appointments.len(), 2);
     for event in &appointments {
         let appointment = &event.appointment;
-        let numbers: Vec<_> = appointment.identifier.iter().map(|number| number.value.expose().as_str()).collect();
+        let numbers: Vec<_> =
+            appointment.identifier.iter().map(|number| number.value.expose().as_str()).collect();
         assert_eq!((numbers.as_slice(), appointment.status.as_str()), (&["APT1", "SCH1"][..], "booked"));
         assert_eq!(appointment.start.as_ref().unwrap().expose(), "2026-12-01T10:00:00-05:00");
         assert_eq!(event.visit.as_ref().unwrap().value.expose(), "VN1");
@@ -113,7 +114,9 @@ async fn the_events_say_what_was_sent(waybill: &Installation) {
         let placer = event.order[0].placer_order_number.as_ref().unwrap();
         assert_eq!(placer.value.expose(), "OP1");
     }
-    for patient in orders.iter().map(|order| &order.patient).chain(charges.iter().map(|charge| &charge.patient)) {
+    for patient in
+        orders.iter().map(|order| &order.patient).chain(charges.iter().map(|charge| &charge.patient))
+    {
         assert_eq!(patient.identifier[0].value.expose(), "GH0012345");
     }
 }

@@ -93,8 +93,7 @@ async fn answered(waybill: &Installation, feed: &'static str, outgoing: Vec<Outg
         give_up_after: Duration::from_secs(20),
         ..SendConfig::to(waybill.mllp(feed).unwrap().to_string())
     };
-    let letters: Vec<_> =
-        outgoing.iter().map(|outgoing| Letter::unknown(feed, outgoing.clone())).collect();
+    let letters: Vec<_> = outgoing.iter().map(|outgoing| Letter::unknown(feed, outgoing.clone())).collect();
     let report: SendReport = Sender::new(config).run(outgoing, CancellationToken::new()).await;
     let mut wrong = Vec::new();
     for record in &report.records {

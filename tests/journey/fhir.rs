@@ -69,7 +69,8 @@ async fn a_bundle_becomes_its_events_one_waybill_and_one_trace() {
     assert_eq!(stored[0].body.bytes().unwrap(), bundle.bytes, "byte for byte");
     assert_eq!(stored[0].control_id.as_ref(), Some(&bundle.control_id));
     let id = stored[0].message_id;
-    let done = waybill.tracker().until(id, SOON, waybill_testkit::tracker::Waybill::is_settled).await.unwrap();
+    let done =
+        waybill.tracker().until(id, SOON, waybill_testkit::tracker::Waybill::is_settled).await.unwrap();
     assert_eq!(done.message_type.as_deref(), stored[0].message_type.as_deref(), "{done:?}");
     the_events_are_those_of(&waybill, &bundle, &sent).await;
 
@@ -133,7 +134,10 @@ async fn the_events_are_those_of(waybill: &Installation, bundle: &Generated, sen
     let appointments = events::<AppointmentEvent>(waybill).await;
     assert_eq!(appointments.len(), 1);
     let start = resources("Appointment")[0]["start"].clone();
-    assert_eq!(appointments[0].appointment.start.as_ref().map(|start| start.expose().as_str()), start.as_str());
+    assert_eq!(
+        appointments[0].appointment.start.as_ref().map(|start| start.expose().as_str()),
+        start.as_str()
+    );
     assert_eq!(appointments[0].appointment.status, "booked");
 }
 

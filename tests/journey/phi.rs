@@ -29,7 +29,9 @@ async fn no_identifying_value_leaves_the_records() {
         GenerateConfig { bad_share: 0.05, fhir_share: 0.15, patients: 80, ..GenerateConfig::new(4711, 240) };
     let generated: Vec<_> = Generator::new(config).collect();
     let kinds: BTreeSet<_> = generated.iter().map(|message| format!("{:?}", message.expect.kind)).collect();
-    for kind in ["Adt", "Appointment", "Order", "Charge", "Result", "Bundle", "BrokenBundle", "MissingPatient"] {
+    for kind in
+        ["Adt", "Appointment", "Order", "Charge", "Result", "Bundle", "BrokenBundle", "MissingPatient"]
+    {
         assert!(kinds.contains(kind), "no {kind} among {kinds:?}");
     }
     let values = identifying(&generated);
@@ -111,9 +113,7 @@ async fn replies(waybill: &Installation, generated: &[Generated]) -> String {
     let (bundles, hl7): (Vec<_>, Vec<_>) =
         generated.iter().partition(|message| message.feed == waybill_simulator::generate::Feed::Fhir);
     replies += &http_replies(waybill, &bundles, &hl7).await;
-    for message in
-        hl7.iter().take(60).chain(hl7.iter().filter(|message| message.control_id.is_empty()))
-    {
+    for message in hl7.iter().take(60).chain(hl7.iter().filter(|message| message.control_id.is_empty())) {
         let feed = message.feed.sender().0.to_lowercase();
         replies += &mllp::ask(waybill.mllp(&feed).unwrap(), &message.bytes, SOON).await.unwrap();
     }
@@ -151,7 +151,8 @@ async fn http_replies(waybill: &Installation, bundles: &[&Generated], hl7: &[&Ge
             }
             let misplaced = text.replacen(r#""status":"final""#, &format!(r#""status":{quoted}"#), 1);
             said("/fhir", http::FHIR, token, misplaced.as_bytes()).await;
-            let dangling = text.replacen(r#""reference":"urn:uuid:"#, &format!(r#""reference":"Patient/{value}"#), 1);
+            let dangling =
+                text.replacen(r#""reference":"urn:uuid:"#, &format!(r#""reference":"Patient/{value}"#), 1);
             said("/fhir", http::FHIR, token, dangling.as_bytes()).await;
         }
     }

@@ -67,7 +67,8 @@ async fn a_stock_client_decodes_every_topic() {
     for name in &names {
         assert!(records.iter().any(|record| record["topic"] == **name), "nothing of {name}");
     }
-    let value = |topic: usize| &records.iter().find(|record| record["topic"] == *names[topic]).unwrap()["value"];
+    let value =
+        |topic: usize| &records.iter().find(|record| record["topic"] == *names[topic]).unwrap()["value"];
     assert_eq!(value(2)["appointment"]["identifier"][0]["value"], "APT1");
     assert_eq!(value(3)["charge"][1]["amount"]["value"], "-95.50");
     assert_eq!(value(4)["order"][0]["placerOrderNumber"]["value"], "OP1");

@@ -180,7 +180,12 @@ pub async fn install(stack: &Stack, receivers: &Receivers, namespace: &str) -> a
     if let Err(error) = Installation::remove_leftovers(stack, "demo-").await {
         return Err(error.context("what an earlier demo left cannot be removed"));
     }
-    Ok(receivers.targets(Installation::on(stack).namespace(namespace)))
+    // The hospital writes its local time, with the offset only now and then.
+    let local = Installation::on(stack)
+        .namespace(namespace)
+        .set(Unit::EhrIngest, "feed.0.utc_offset", "-05:00")
+        .set(Unit::EhrIngest, "feed.1.utc_offset", "-05:00");
+    Ok(receivers.targets(local))
 }
 
 struct Feed {
