@@ -8,7 +8,7 @@ use ehr_ingest::{
     accept::fhir::{Interaction, Request, Verdict, accept},
     config::FeedConfig,
     feed::Feed,
-    mapping::{self, Event, Mapped},
+    mapping::{self, Event, Mapped, Payload},
 };
 use flate2::read::GzDecoder;
 use serde_json::Value;
@@ -185,5 +185,62 @@ fn nothing_of_synthea_is_lost() {
         ] {
             assert_eq!(counts.get(topic).copied().unwrap_or_default(), count(kind), "{name}: {kind}");
         }
+        check_content(&name, &value, &mapped);
     }
+}
+
+/// Nothing inside the resources is lost either: lines of claims, observations, payers, providers, amounts.
+fn check_content(name: &str, bundle: &Value, events: &[Event]) {
+    let of = |kind: &str| {
+        let entries = bundle["entry"].as_array().unwrap().iter();
+        entries
+            .map(|entry| &entry["resource"])
+            .filter(|found| found["resourceType"] == kind)
+            .collect::<Vec<_>>()
+    };
+    let length = |value: &Value| value.as_array().map_or(0, Vec::len);
+    let sent_lines: usize = of("Claim").iter().map(|claim| length(&claim["item"])).sum();
+    // A panel is its components.
+    let sent_observations: usize =
+        of("Observation").iter().map(|observation| length(&observation["component"]).max(1)).sum();
+    let sent_procedures = of("Procedure").len();
+    let (mut lines, mut observations, mut procedures) = (0, 0, 0);
+    for event in events {
+        match &event.payload {
+            Payload::Charge(charge) => {
+                lines += charge.charge.len();
+                assert!(
+                    charge.coverage.iter().any(|coverage| coverage.payer_name.is_some()),
+                    "{name}: payer"
+                );
+                assert!(charge.total.is_some() && charge.claim.is_some(), "{name}: total and number");
+                let billing = charge.encounter.as_ref().unwrap().participant.iter();
+                assert!(
+                    billing.clone().any(|who| who.role.as_deref() == Some("billing")),
+                    "{name}: provider"
+                );
+            }
+            Payload::Encounter(encounter) => {
+                observations += encounter.observation.len();
+                procedures += encounter.encounter.procedure.len();
+                let who = encounter.encounter.participant.iter().filter_map(|who| who.identifier.as_ref());
+                assert!(who.clone().any(|id| id.r#type.as_deref() == Some("NPI")), "{name}: NPI");
+                assert!(
+                    encounter.encounter.location.iter().any(|place| place.facility.is_some()),
+                    "{name}: place"
+                );
+                assert!(encounter.encounter.period.is_some(), "{name}: period");
+            }
+            Payload::Result(result) => {
+                observations += result.report[0].result.len();
+                assert!(!result.original.bytes().unwrap().is_empty());
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(
+        (lines, observations, procedures),
+        (sent_lines, sent_observations, sent_procedures),
+        "{name}: lines of claims, observations, procedures"
+    );
 }

@@ -31,7 +31,7 @@ pub(super) struct Content<'c, 'a> {
     pub(super) inbound: &'c InboundMessage,
     /// The body as it came in, where the feed's profile has rewritten it; with the same entries.
     pub(super) received: Option<&'c Bundle<'c>>,
-    feed: &'c Feed,
+    pub(super) feed: &'c Feed,
     /// Conditions, procedures, observations without a report, and claims, by the entry of their encounter.
     pub(super) conditions: HashMap<usize, Vec<usize>>,
     pub(super) procedures: HashMap<usize, Vec<usize>>,
@@ -43,12 +43,12 @@ pub(super) struct Content<'c, 'a> {
     pub(super) explanations: HashMap<usize, Vec<usize>>,
     /// Observations that are part of a report or of another observation.
     pub(super) reported: HashSet<usize>,
-    patients: HashMap<usize, fhir::Patient>,
+    pub(super) patients: HashMap<usize, fhir::Patient>,
     /// Bytes that may still be looked at; see [`Content::is_exhausted`].
     pub(super) budget: Cell<u64>,
 }
 
-/// Bytes that are looked at for each byte of the body, at most. Synthea's patients take 12.
+/// Bytes that are looked at for each byte of the body, at most. Synthea's patients take 6.
 const BUDGET_PER_BYTE: u64 = 64;
 /// The same for a small body.
 const LEAST_BUDGET: u64 = 16 * 1024 * 1024;
