@@ -10,6 +10,7 @@
 //!   holds within the life of one client; across it the callers' retries restore it, because each lane repeats its
 //!   oldest group first.
 
+mod gather;
 mod group;
 mod poll;
 
@@ -37,6 +38,7 @@ use tokio::sync::Notify;
 use waybill_telemetry::metrics::{Label, Metric, count};
 
 use self::{
+    gather::Gathering,
     group::{Group, Hub},
     poll::Reports,
 };
@@ -58,6 +60,9 @@ pub struct ProducerOptions {
     pub delivery_timeout: Duration,
     /// Bound of records that wait for acknowledgement.
     pub max_in_flight: usize,
+    /// While records are on their way, new ones wait for them and then travel together. For the acknowledgement path: with a
+    /// linger of 0 nobody who is alone waits, and company forms when there is some to be had.
+    pub gather: bool,
 }
 
 impl Default for ProducerOptions {
@@ -66,6 +71,7 @@ impl Default for ProducerOptions {
             linger: Duration::from_millis(5),
             delivery_timeout: Duration::from_secs(30),
             max_in_flight: 10_000,
+            gather: false,
         }
     }
 }
@@ -85,6 +91,7 @@ struct Shared {
     max_in_flight: usize,
     in_flight: AtomicUsize,
     idle: Notify,
+    gathering: Option<Gathering>,
     pub(super) hub: Hub,
     pub(super) health: Health,
     /// Every connection broke, which an idle one does by itself; the thread looks whether a broker answers.
@@ -111,6 +118,7 @@ impl Producer {
             max_in_flight: options.max_in_flight,
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
+            gathering: options.gather.then(Gathering::default),
             hub: Hub::default(),
             health: Health::new(probe),
             suspect: AtomicBool::new(true),
@@ -129,9 +137,20 @@ impl Producer {
     ///
     /// All or nothing as far as the bound of records in flight goes; a record that the client refuses (too large)
     /// fails the group, and those before it are written.
-    #[expect(clippy::needless_pass_by_value, reason = "the caller has given the records away")]
     pub fn send(&self, records: Vec<OutRecord>) -> Delivery {
-        self.send_raw(records.len(), records.iter().map(OutRecord::raw))
+        let shared = &self.0.shared;
+        let Some(gathering) = &shared.gathering else {
+            return self.send_raw(records.len(), records.iter().map(OutRecord::raw));
+        };
+        let total = records.len();
+        if let Err(settled) = shared.take_in(total) {
+            return settled;
+        }
+        let group = Group::new(total);
+        if let Some(records) = gathering.admit(records, &group) {
+            shared.hand_over(total, records.iter().map(OutRecord::raw), &group);
+        }
+        Delivery(State::Waiting(group))
     }
 
     pub(crate) fn send_raw<'a>(
@@ -139,31 +158,15 @@ impl Producer {
         total: usize,
         records: impl Iterator<Item = RawRecord<'a>>,
     ) -> Delivery {
-        if total == 0 {
-            return Delivery::settled(Ok(()));
-        }
         let shared = &self.0.shared;
-        let in_flight = shared.in_flight.fetch_add(total, Ordering::Relaxed);
-        if in_flight + total > shared.max_in_flight.max(total) {
-            shared.done(total);
-            return Delivery::settled(Err(ProduceError::Full { in_flight }));
+        if let Err(settled) = shared.take_in(total) {
+            return settled;
         }
-        let Some(client) = shared.client.read().clone() else {
-            shared.done(total);
-            return Delivery::settled(Err(ProduceError::Closed));
-        };
+        if let Some(gathering) = &shared.gathering {
+            gathering.leave(total);
+        }
         let group = Group::new(total);
-        for (at, record) in records.enumerate() {
-            let topic = record.topic;
-            if let Err(error) = enqueue(&client, record, &group) {
-                let error = ProduceError::failed(topic, &error);
-                count_error(topic, &error);
-                group.fail(error);
-                // This one and those after it never reach the client.
-                shared.done(total - at);
-                break;
-            }
-        }
+        shared.hand_over(total, records, &group);
         Delivery(State::Waiting(group))
     }
 
@@ -211,6 +214,55 @@ fn enqueue(client: &Client, record: RawRecord<'_>, group: &Arc<Group>) -> Result
 }
 
 impl Shared {
+    /// Counts `total` records in; the fate of the group where that is known already.
+    fn take_in(&self, total: usize) -> Result<(), Delivery> {
+        if total == 0 {
+            return Err(Delivery::settled(Ok(())));
+        }
+        let in_flight = self.in_flight.fetch_add(total, Ordering::Relaxed);
+        if in_flight + total > self.max_in_flight.max(total) {
+            self.done(total);
+            return Err(Delivery::settled(Err(ProduceError::Full { in_flight })));
+        }
+        Ok(())
+    }
+
+    /// Gives records that are counted in to the client, in order.
+    fn hand_over<'a>(&self, total: usize, records: impl Iterator<Item = RawRecord<'a>>, group: &Arc<Group>) {
+        let client = self.client.read().clone();
+        for (at, record) in records.enumerate() {
+            let topic = record.topic;
+            let given = match &client {
+                Some(client) => {
+                    enqueue(client, record, group).map_err(|error| ProduceError::failed(topic, &error))
+                }
+                None => Err(ProduceError::Closed),
+            };
+            if let Err(error) = given {
+                count_error(topic, &error);
+                // This one and those after it never reach the client.
+                let left = total - at;
+                for _ in 0..left {
+                    if let Some(waker) = group.report(Err(error.clone())) {
+                        self.hub.push(waker);
+                    }
+                }
+                self.done(left);
+                self.arrived(left);
+                return;
+            }
+        }
+    }
+
+    /// `n` records are no longer on their way: those that waited for them leave.
+    pub(super) fn arrived(&self, n: usize) {
+        let Some(gathering) = &self.gathering else { return };
+        for waiting in gathering.arrived(n) {
+            let records = waiting.records.iter().map(OutRecord::raw);
+            self.hand_over(waiting.records.len(), records, &waiting.group);
+        }
+    }
+
     /// `n` records are no longer in flight.
     pub(super) fn done(&self, n: usize) {
         if self.in_flight.fetch_sub(n, Ordering::AcqRel) == n {

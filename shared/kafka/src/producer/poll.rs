@@ -69,6 +69,7 @@ impl ProducerContext for Reports {
                     shared.hub.push(waker);
                 }
                 shared.done(1);
+                shared.arrived(1);
             }
             (None, Some(waker)) => waker.wake(),
             (None, None) => {}
