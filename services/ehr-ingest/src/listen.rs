@@ -89,7 +89,7 @@ impl Listener {
             .with_context(|| format!("feed {}: cannot listen on {address}", feed.feed.name))?;
         let (protocol, is_encrypted) = (settings.protocol, tls.is_some());
         tracing::info!(feed = feed.feed.name, address = %socket.local_addr()?, ?protocol, tls = is_encrypted, "listener");
-        let entrance = Arc::new(Entrance { allow, tls, door, shared, feed });
+        let entrance = Arc::new(Entrance { feed, allow, tls, door, shared });
         Ok(Self { socket, entrance })
     }
 
@@ -106,7 +106,7 @@ impl Listener {
             };
             match accepted {
                 Ok((_, peer)) if !entrance.allow.admits(peer.ip()) => {
-                    entrance.feed.refuse_connection("address", peer)
+                    entrance.feed.refuse_connection("address", peer);
                 }
                 Ok((stream, peer)) => match places.clone().try_acquire_owned() {
                     Ok(place) => {

@@ -187,7 +187,7 @@ async fn requests_over_https_need_certificate_and_token_where_both_are_set() {
     let url = format!("https://localhost:{}/hl7", door.mllp.port());
     let post = |client: reqwest::Client, token: Option<&str>, id: &str| {
         let request = client.post(&url).header("content-type", "x-application/hl7-v2+er7");
-        let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+        let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
         request.body(message("ADT^A01", id)).send()
     };
     let good = post(client(Some(clients.client())), Some("secret"), "H1").await.unwrap();

@@ -39,16 +39,17 @@ impl Held {
     /// Holds `bytes` from now on, instead of what it held; `false`, and no change, when there is not as much left.
     pub(crate) fn resize(&mut self, bytes: usize) -> bool {
         let state = &self.budget.0;
-        if bytes > self.bytes {
-            let more = bytes - self.bytes;
-            let within = |held: usize| held.checked_add(more).filter(|held| *held <= state.limit);
-            if state.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
-                return false;
+        match bytes.checked_sub(self.bytes) {
+            Some(0) => return true,
+            Some(more) => {
+                let within = |held: usize| held.checked_add(more).filter(|held| *held <= state.limit);
+                if state.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).is_err() {
+                    return false;
+                }
             }
-        } else if bytes < self.bytes {
-            state.held.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
-        } else {
-            return true;
+            None => {
+                state.held.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+            }
         }
         self.bytes = bytes;
         state.shown.set(state.held.load(Ordering::Relaxed) as f64);

@@ -200,7 +200,7 @@ impl Link {
             }
             Route::Take(resource) => {
                 if matches!(resource, Resource::Hl7) {
-                    route::brings_hl7(head)?
+                    route::brings_hl7(head)?;
                 } else {
                     route::wants_fhir(head)?;
                     route::brings_fhir(head)?;

@@ -4,10 +4,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
-    header::{
-        ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
-        RETRY_AFTER, WWW_AUTHENTICATE,
-    },
+    header::{CONNECTION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
 };
 use waybill_contracts::{ReasonCode, reason};
 use waybill_fhir::{Issue, IssueCode};
@@ -20,7 +17,7 @@ pub(super) type HttpResponse = Response<Full<Bytes>>;
 const FHIR_JSON: &str = "application/fhir+json; fhirVersion=4.0; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// Seconds after which a sender may try again: about what a broker's fail-over takes.
-const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
+const RETRY_SECONDS: &str = "5";
 
 /// An answer.
 pub(super) struct Answer {
@@ -50,7 +47,7 @@ impl Answer {
             headers.extend(text.and_then(|text| HeaderValue::try_from(text).ok()).map(|value| (name, value)));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.push((RETRY_AFTER, RETRY_SECONDS));
+            headers.push((RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS)));
         }
         if !wants_body {
             return Self { status, headers, body: Vec::new() };
@@ -67,7 +64,7 @@ impl Answer {
 
     /// To be sent again later.
     pub(super) fn later(mut self) -> Self {
-        self.headers.push((RETRY_AFTER, RETRY_SECONDS));
+        self.headers.push((RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS)));
         self
     }
 
@@ -75,12 +72,7 @@ impl Answer {
     pub(super) fn response(self, request_id: Option<HeaderValue>) -> HttpResponse {
         let mut response = Response::new(Full::new(Bytes::from(self.body)));
         *response.status_mut() = self.status;
-        response.headers_mut().extend(
-            self.headers
-                .into_iter()
-                .map(|(name, value)| (Some(name), value))
-                .filter_map(|(name, value)| Some((name?, value))),
-        );
+        response.headers_mut().extend(self.headers);
         if let Some(id) = request_id {
             response.headers_mut().insert(HeaderName::from_static("x-request-id"), id);
         }
@@ -97,7 +89,8 @@ pub(super) struct Refusal {
     code: ReasonCode,
     issue: IssueCode,
     text: &'static str,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Name in lower case, and value.
+    header: Option<(&'static str, &'static str)>,
     /// The rest of the body is not read, so nothing can follow it.
     closes: bool,
 }
@@ -113,8 +106,8 @@ impl Refusal {
         Self { status, reason, code, issue, text, header: None, closes: false }
     }
 
-    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+    const fn with(mut self, name: &'static str, value: &'static str) -> Self {
+        self.header = Some((name, value));
         self
     }
 
@@ -128,10 +121,10 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not_found", reason::REQUEST_NOT_SERVED, IssueCode::NotFound, text)
     }
 
-    pub(super) fn method(allowed: &'static str) -> Self {
+    pub(super) const fn method(allowed: &'static str) -> Self {
         let text = "this path has other methods, see Allow; nothing can be read here";
         let (status, issue) = (StatusCode::METHOD_NOT_ALLOWED, IssueCode::NotSupported);
-        Self::new(status, "method", reason::REQUEST_NOT_SERVED, issue, text).with(ALLOW, allowed)
+        Self::new(status, "method", reason::REQUEST_NOT_SERVED, issue, text).with("allow", allowed)
     }
 
     pub(super) const fn not_acceptable() -> Self {
@@ -150,11 +143,11 @@ impl Refusal {
         Self::new(status, "content_type", reason::REQUEST_NOT_SERVED, issue, text)
     }
 
-    pub(super) fn content_coding() -> Self {
+    pub(super) const fn content_coding() -> Self {
         let (status, issue) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported);
         let text = "the only content coding is gzip";
         Self::new(status, "content_coding", reason::REQUEST_NOT_SERVED, issue, text)
-            .with(ACCEPT_ENCODING, "gzip")
+            .with("accept-encoding", "gzip")
     }
 
     pub(super) const fn bad_gzip() -> Self {
@@ -167,13 +160,13 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "empty", reason::REQUEST_NOT_SERVED, IssueCode::Required, text)
     }
 
-    pub(super) fn no_token() -> Self {
+    pub(super) const fn no_token() -> Self {
         let text = "the request has no bearer token";
         Self::new(StatusCode::UNAUTHORIZED, "no_token", reason::NOT_AUTHENTICATED, IssueCode::Login, text)
-            .with(WWW_AUTHENTICATE, "Bearer realm=\"waybill\"")
+            .with("www-authenticate", "Bearer realm=\"waybill\"")
     }
 
-    pub(super) fn unknown_token() -> Self {
+    pub(super) const fn unknown_token() -> Self {
         let text = "the token is not known";
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -182,7 +175,7 @@ impl Refusal {
             IssueCode::Login,
             text,
         )
-        .with(WWW_AUTHENTICATE, "Bearer realm=\"waybill\", error=\"invalid_token\"")
+        .with("www-authenticate", "Bearer realm=\"waybill\", error=\"invalid_token\"")
     }
 
     pub(super) const fn forbidden() -> Self {
@@ -213,11 +206,11 @@ impl Refusal {
             .closing()
     }
 
-    pub(super) fn no_room() -> Self {
+    pub(super) const fn no_room() -> Self {
         let text = "no memory is left for the body; send it again";
         let (status, issue) = (StatusCode::SERVICE_UNAVAILABLE, IssueCode::Transient);
         let refusal = Self::new(status, "no_room", reason::REQUEST_NOT_RECEIVED, issue, text);
-        Self { header: Some((RETRY_AFTER, RETRY_SECONDS)), ..refusal }
+        refusal.with("retry-after", RETRY_SECONDS)
     }
 
     pub(super) fn ending() -> Self {
@@ -233,7 +226,8 @@ impl Refusal {
     /// The answer.
     pub(super) fn answer(self, speaks_fhir: bool) -> Answer {
         let text = format!("{}: {}", self.code, self.text);
-        let mut headers: Vec<_> = self.header.into_iter().collect();
+        let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let mut headers: Vec<_> = self.header.into_iter().map(header).collect();
         if self.closes {
             headers.push((CONNECTION, HeaderValue::from_static("close")));
         }
