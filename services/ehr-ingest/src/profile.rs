@@ -10,9 +10,10 @@
 //! 4. `[[translate]]`: site codes become standard ones, beside the site's own or in place of them.
 //! 5. `[[drop]]`: a field that must not get into the events, with the reason.
 //!
-//! `default_authority`, `charset`, `utc_offset` and `[accept]` are keys of `[[feed]]` under the same names: an analyst who
-//! connects a sender writes them here, next to the rules that they belong to, and the section `[[feed]]` keeps what the
-//! operator decides (addresses, limits, certificates). Each key stands in one of the two; both is an error at start.
+//! `default_authority`, `charset`, `utc_offset`, `[accept]` and `[ack]` are keys of `[[feed]]` under the same names: an analyst
+//! who connects a sender writes them here, next to the rules that they belong to, and the section `[[feed]]` keeps what the
+//! operator decides (addresses, limits, certificates). A feed without a profile has them there. Each key stands in one of
+//! the two; both is an error at start.
 
 mod authority;
 mod compile;
@@ -32,7 +33,7 @@ use sha2::{Digest, Sha256};
 use waybill_hl7v2::{Message, Path as Place};
 
 use self::{authority::Authorities, table::Table};
-use crate::config::{AcceptConfig, FeedConfig};
+use crate::config::{AcceptConfig, AckConfig, FeedConfig};
 
 /// A profile that was found to be without faults.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Profile {
     pub utc_offset: Option<String>,
     /// See [`crate::feed::Feed::accept`].
     pub accept: Option<AcceptConfig>,
+    /// See [`crate::feed::Feed::ack`].
+    pub ack: Option<AckConfig>,
     authorities: Authorities,
     rules: Vec<Rule>,
     elements: Vec<ElementRule>,
@@ -160,6 +163,9 @@ impl Profile {
         if let Some(accept) = &self.accept {
             config.accept = accept.clone();
         }
+        if let Some(ack) = self.ack {
+            config.ack = ack;
+        }
         if let Some(offset) = &self.utc_offset {
             config.utc_offset.clone_from(offset);
         }
@@ -176,6 +182,7 @@ impl Profile {
             ("charset", self.charset.is_some() && config.charset.is_some()),
             ("utc_offset", self.utc_offset.is_some() && config.utc_offset != plain.utc_offset),
             ("accept", self.accept.is_some() && config.accept != plain.accept),
+            ("ack", self.ack.is_some() && config.ack != plain.ack),
         ];
         conflicts.into_iter().filter(|(_, both)| *both).map(|(key, _)| key).collect()
     }

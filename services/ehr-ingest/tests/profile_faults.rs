@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use ehr_ingest::{
-    config::{Config, FeedConfig},
+    config::{AckMode, Config, FeedConfig},
     feed::Feed,
     profile::Profile,
 };
@@ -72,7 +72,7 @@ fn each_fault_has_its_file_and_line() {
 }
 
 /// A configuration in a folder of its own with `profile.toml` beside it.
-fn configured(feed: &str, profile: &str) -> Result<Config, String> {
+fn configured(feed: &str, profile: &str) -> Result<(Config, Vec<Feed>), String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ehr-ingest.toml");
     let head = "[patient_key]\nallow_development_secret = true\n[[feed]]\nname = \"f\"\n";
@@ -81,7 +81,7 @@ fn configured(feed: &str, profile: &str) -> Result<Config, String> {
     let loaded = load::<Config>(Some(&file), std::iter::empty()).map_err(|errors| errors.to_string())?;
     let feeds = loaded.compiled_feeds().unwrap();
     assert!(feeds[0].rules.is_some());
-    Ok(loaded)
+    Ok((loaded, feeds))
 }
 
 #[test]
@@ -96,14 +96,15 @@ fn the_configuration_finds_its_profile_and_says_what_is_wrong_with_it() {
 
 #[test]
 fn what_the_profile_says_is_not_said_again() {
-    let profile = "name = \"p\"\ncharset = \"8859/1\"\nutc_offset = \"+01:00\"\n[accept]\nversions = [\"2.3\"]\n";
-    let feed = "profile = \"profile.toml\"\ncharset = \"8859/2\"\nutc_offset = \"+02:00\"\n[feed.accept]\nversions = [\"2.5\"]\n";
+    let profile = "name = \"p\"\ncharset = \"8859/1\"\nutc_offset = \"+01:00\"\n[accept]\nversions = [\"2.3\"]\n[ack]\nmode = \"original\"\n";
+    let feed = "profile = \"profile.toml\"\ncharset = \"8859/2\"\nutc_offset = \"+02:00\"\n[feed.accept]\nversions = [\"2.5\"]\n[feed.ack]\nmode = \"enhanced\"\n";
     let said = configured(feed, profile).unwrap_err();
-    for key in ["feed.0.charset", "feed.0.utc_offset", "feed.0.accept"] {
+    for key in ["feed.0.charset", "feed.0.utc_offset", "feed.0.accept", "feed.0.ack"] {
         assert!(said.contains(&format!("{key}: is set in the profile as well")), "{said}");
     }
-    let config = configured("profile = \"profile.toml\"\n", profile);
-    assert!(config.is_ok());
+    let feeds = configured("profile = \"profile.toml\"\n", profile).unwrap().1;
+    assert_eq!(feeds[0].ack.mode, AckMode::Original);
+    assert_eq!((feeds[0].utc_offset, feeds[0].accept.versions.as_slice()), (60, &["2.3".to_owned()][..]));
 }
 
 #[test]

@@ -14,6 +14,8 @@ fn help_texts_are_those_of_the_file() {
         "schemas",
         "schemas check",
         "schemas register",
+        "token",
+        "token new",
         "map",
         "send",
         "where",

@@ -57,7 +57,8 @@ pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped
     if let (Some(issue), true) = (refused, plan.bundle.kind != Kind::Batch) {
         return Err(unmappable(issue));
     }
-    let content = Content { received: received.as_ref(), ..Content::new(&plan, inbound, bytes.len(), feed) };
+    let mut content = Content::new(&plan, inbound, bytes.len(), feed);
+    content.received = received.as_ref();
     let mut events = Vec::new();
     for at in content.good() {
         let Some(found) = content.at(at) else { break };

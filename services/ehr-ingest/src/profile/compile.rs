@@ -116,6 +116,7 @@ impl<'f> Reader<'f> {
             charset: text(found.charset),
             utc_offset: text(found.utc_offset),
             accept: found.accept,
+            ack: found.ack,
             authorities,
             rules,
             elements,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Mode;
-use crate::config::AcceptConfig;
+use crate::config::{AcceptConfig, AckConfig};
 
 /// A profile file; the keys are explained in `docs/onboarding.md`.
 #[derive(Debug, Deserialize)]
@@ -15,6 +15,7 @@ pub(super) struct File {
     pub(super) charset: Option<Spanned<String>>,
     pub(super) utc_offset: Option<Spanned<String>>,
     pub(super) accept: Option<AcceptConfig>,
+    pub(super) ack: Option<AckConfig>,
     #[serde(default)]
     pub(super) authority: Vec<Authority>,
     #[serde(default)]

@@ -43,12 +43,12 @@ impl Table {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    let line = error.position().map_or(1, |position| position.line() as usize);
+                    let line = error.position().map_or(1, |position| line_at(csv, position.byte()));
                     problems.push((line, "is not UTF-8 text".to_owned()));
                     continue;
                 }
             };
-            let line = record.position().map_or(1, |position| position.line() as usize);
+            let line = record.position().map_or(1, |position| line_at(csv, position.byte()));
             let Some(columns) = columns else {
                 let found = HEADERS.into_iter().find(|header| record.iter().eq(header.iter().copied()));
                 let Some(found) = found else {
@@ -105,6 +105,13 @@ impl Table {
         let of = |wanted: &str| rows.iter().find(|row| row.system == wanted);
         of(system).or_else(|| of(""))
     }
+}
+
+/// Line of the record from byte `start` on: blank lines in front of it are not its own.
+fn line_at(csv: &[u8], start: u64) -> usize {
+    let start = usize::try_from(start).unwrap_or(usize::MAX).min(csv.len());
+    let blank = csv[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    csv[..start + blank].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 #[cfg(test)]

@@ -51,7 +51,8 @@ impl Node {
 
 /// The places in `text`; `None` when it is no JSON or too deep.
 pub(super) fn parse(text: &str) -> Option<Node> {
-    let mut reader = Reader { bytes: text.as_bytes(), at: 0 };
+    let mark = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut reader = Reader { bytes: text.as_bytes(), at: mark };
     let root = reader.value(0)?;
     reader.blank();
     (reader.at == text.len()).then_some(root)
@@ -165,6 +166,7 @@ mod tests {
         let (name, value) = list.children[1].members(text).next().unwrap();
         assert_eq!((name, &*value.string(text).unwrap()), ("b\\\"", "xA"));
         assert_eq!(root.member(text, "c").unwrap().kind, Kind::Object);
+        assert_eq!(parse("\u{feff}{}").unwrap().start, 3);
     }
 
     #[test]
