@@ -144,6 +144,9 @@ pub enum AliasLevel {
 }
 
 /// One identifier that stands for another from now on (MRG).
+///
+/// In a move (A44, A45) the number stays: `from` and `to` are then the same, and what changes is whose it is, the
+/// account's patient or the visit's account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alias {
     /// Patient, account or visit.

@@ -15,6 +15,8 @@ use super::Refusal;
 const SMALL: usize = 16 * 1024;
 /// Segments and repetitions of fields. A report of 500 pages has some 25 000 lines.
 const MAX_PARTS: usize = 50_000;
+/// Repetitions within a PID or MRG: each identifier is compared with each other one. Nobody has as many.
+const MAX_NUMBERS: usize = 2_000;
 /// Bytes that events repeat.
 const MAX_REPEATED: usize = 64 * 1024 * 1024;
 
@@ -27,6 +29,10 @@ pub(super) fn check(message: &Message<'_>) -> Result<(), Refusal> {
     let repetition = message.delimiters().repetition();
     if message.segment_count() + memchr_iter(repetition, raw).count() > MAX_PARTS {
         return Err(refusal("the message has more segments and repetitions than can be mapped"));
+    }
+    let numbers = ["PID", "MRG"].into_iter().flat_map(|name| message.segments_named(name));
+    if numbers.into_iter().any(|segment| memchr_iter(repetition, segment.raw()).count() > MAX_NUMBERS) {
+        return Err(refusal("a patient has more identifiers than can be mapped"));
     }
     let observations = message.segments_named("OBX").map(|obx| {
         let values = obx.field(5).raw();
@@ -47,20 +53,21 @@ pub(super) fn check(message: &Message<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Bytes of each patient's segments other than visits, as often as the patient has visits.
+/// Bytes of each patient's segments other than visits and merges, as often as the patient has visits or merges.
 fn repeated_by_visits(message: &Message<'_>) -> usize {
-    let (mut total, mut bytes, mut visits) = (0_usize, 0, 0);
+    let (mut total, mut bytes, mut visits, mut merges) = (0_usize, 0, 0_usize, 0_usize);
     for segment in message.segments() {
         match segment.name() {
             b"PID" => {
-                total = total.saturating_add(bytes * visits);
-                (bytes, visits) = (segment.raw().len(), 0);
+                total = total.saturating_add(bytes * visits.max(merges));
+                (bytes, visits, merges) = (segment.raw().len(), 0, 0);
             }
             b"PV1" => visits += 1,
+            b"MRG" => merges += 1,
             _ => bytes += segment.raw().len(),
         }
     }
-    total.saturating_add(bytes * visits)
+    total.saturating_add(bytes * visits.max(merges))
 }
 
 fn refusal(text: &'static str) -> Refusal {
@@ -99,6 +106,8 @@ mod tests {
                 &"AIS|1||A^B^C\r".repeat(10_000),
                 &"PID|1||4\r".repeat(10_000),
             ],
+            &[&MSH.replace("ORU^R01", "ADT^A47"), "PID|1||4^", &code, "\r", &"MRG|1\r".repeat(1000)],
+            &[&MSH.replace("ORU^R01", "ADT^A40"), "PID|1||", &"4~".repeat(20_000), "\rMRG|1\r"],
             &[&MSH.replace("ORU^R01", "ADT^A45"), "PID|1||4^", &code, "\r", &"MRG|1\rPV1|1\r".repeat(1000)],
             &["MSH|^~\\&|", &code, "|LAB|||20260101||ORU^R01|1|P|2.5\r", &"PID|1||4\rOBR|1\r".repeat(1000)],
         ] {

@@ -186,14 +186,16 @@ pub(super) fn events(mapping: &Mapping<'_>, groups: &[Group], what: Renumbering)
                 Patient { active: !replaced, link: vec![to(back, &survivor.identifier)], ..other.patient };
             outbox.push(mapping, other.key, event(before, other.alias));
         }
+        let coverage = insurance::coverages(&segments, &mapping.reading);
+        let guarantor = insurance::guarantors(&segments, &mapping.reading);
         for pair in &pairs {
             if let Some(pv1) = &pair.pv1 {
                 let encounter = EncounterEvent {
                     source: mapping.source.clone(),
                     patient: survivor.clone(),
                     encounter: renumbered(pair, pv1, &mapping.reading),
-                    coverage: insurance::coverages(&segments, &mapping.reading),
-                    guarantor: insurance::guarantors(&segments, &mapping.reading),
+                    coverage: coverage.clone(),
+                    guarantor: guarantor.clone(),
                     change: EncounterChange::Merge,
                     observation: Vec::new(),
                 };
