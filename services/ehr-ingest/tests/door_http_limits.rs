@@ -9,16 +9,19 @@ mod harness;
 #[path = "support/web.rs"]
 mod web;
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{Read, Write},
+    time::Duration,
+};
 
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use harness::{Door, SOON, bodies, message};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use waybill_contracts::body::HL7_V2;
-use waybill_testkit::{Proxy, Stack, eventually, http, pending};
+use waybill_contracts::{body::HL7_V2, inbound::InboundMessage};
+use waybill_testkit::{Proxy, Stack, corpora, eventually, http, pending};
 use web::{FHIR_JSON, hl7, issue, patient, post, prepare, refused, started, to_the_end, url};
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -85,6 +88,44 @@ async fn large_bodies_are_refused_however_they_come_and_cost_no_memory() {
     let peak = peak_memory(&door);
     // 64 MiB of a body, as much again while it grows or is inflated, and the process.
     assert!(peak < 400 << 20, "{} MiB", peak >> 20);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn whole_patients_come_in_compressed() {
+    let Some(folder) = corpora::folder("synthea/seed42") else { return };
+    let Some(door) = prepare("synthea", "anonymous = true").await else { return };
+    // A debug build takes its time for megabytes.
+    let door = door.set("feed.ack_timeout", "30s").start();
+    door.ready().await;
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    // Hospitals and practitioners first: their names begin with a number.
+    files.sort();
+    let mut sent = Vec::new();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "gz")) {
+        let request = http::client().post(url(&door, "/fhir")).header("content-type", FHIR_JSON);
+        let request =
+            request.header("content-encoding", "gzip").timeout(SOON).body(std::fs::read(file).unwrap());
+        let response = request.send().await.unwrap();
+        let (status, answer) = (response.status(), response.text().await.unwrap());
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(status == 200 && answer.contains("-response\""), "{name}: {status} {answer:.300}");
+        let mut text = Vec::new();
+        GzDecoder::new(std::fs::read(file).unwrap().as_slice()).read_to_end(&mut text).unwrap();
+        sent.push((name, text));
+    }
+    assert!(!sent.is_empty());
+    let stored = door.records::<InboundMessage>().await;
+    assert_eq!(stored.len(), sent.len(), "one record per Bundle");
+    for (name, text) in &sent {
+        let is_kept =
+            stored.iter().any(|(_, record)| record.body.bytes().unwrap().as_ref() == text.as_slice());
+        assert!(is_kept, "{name} is not stored as it was before it was compressed");
+    }
+    let largest = sent.iter().map(|(_, text)| text.len() as u64).max().unwrap();
+    let peak = peak_memory(&door);
+    // Parsed, mapped and encoded one after the other in two roles of one process.
+    assert!(peak < (100 << 20) + 20 * largest, "{} MiB for {largest} bytes", peak >> 20);
     door.close().await;
 }
 
