@@ -222,6 +222,13 @@ fn deep_nesting() {
     assert!(place.starts_with("Patient.x.a.a"));
     let lists = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000)).into_bytes();
     assert_eq!(refusal(Interaction::Base, &lists).0, 400);
+    // As deep as may be where each level is read, on the stack of a test's thread.
+    let nested =
+        format!("{}{}", r#"{"extension":["#.repeat(60), r#"{"url":"x"}"#.to_owned() + &"]}".repeat(60));
+    let body =
+        format!(r#"{{"resourceType":"Patient","identifier":[{{"value":"1"}}],"extension":[{nested}]}}"#);
+    let verdict = send(Interaction::Create { resource_type: "Patient" }, body.as_bytes());
+    assert!(matches!(verdict, Verdict::Store { .. }));
     let verdict = send(Interaction::Create { resource_type: "Patient" }, &deep(50));
     assert!(matches!(verdict, Verdict::Store { .. }));
 }

@@ -175,3 +175,34 @@ fn one_patient_has_one_key_in_both_worlds() {
     };
     assert_eq!(key, v2_key);
 }
+
+/// A patient of the Bundle is known by any of his identifiers, and keyed by one.
+#[test]
+fn a_reference_by_another_identifier_means_the_same_patient() {
+    let patient = json!({ "resourceType": "Patient", "gender": "female", "identifier": [
+        { "type": { "coding": [{ "code": "MR" }] }, "system": "urn:oid:1.2.3", "value": "42" },
+        { "system": "http://hl7.org/fhir/sid/us-ssn", "value": "9" },
+    ]});
+    let visit = |subject: Value| json!({ "resourceType": "Encounter", "status": "finished", "class": { "code": "AMB" }, "subject": subject });
+    let entries = [
+        patient,
+        visit(json!({ "reference": "Patient?identifier=http%3A%2F%2Fhl7.org/fhir/sid/us-ssn%7C9" })),
+        visit(json!({ "identifier": { "system": "urn:oid:1.2.3", "value": "42" } })),
+    ]
+    .map(|resource| json!({ "resource": resource }));
+    let body =
+        serde_json::to_vec(&json!({ "resourceType": "Bundle", "type": "collection", "entry": entries }))
+            .unwrap();
+    let request = Request { interaction: Interaction::Base, request_id: None, body: &body };
+    let Verdict::Store { message, key, .. } = accept(&FEED, &request, Timestamp::from_millis(1)) else {
+        panic!("refused")
+    };
+    let Mapped::Events(events) = mapping::map(&message, &body, &FEED).unwrap() else { panic!("no events") };
+    assert_eq!(events.len(), 3);
+    for event in events {
+        assert_eq!(event.key.as_bytes(), &key);
+        if let mapping::Payload::Encounter(encounter) = event.payload {
+            assert_eq!(encounter.patient.gender.as_deref(), Some("female"));
+        }
+    }
+}

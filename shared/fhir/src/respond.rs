@@ -122,3 +122,51 @@ pub fn capability_statement(version: &str, date: &str) -> Value {
         }],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_of_each_entry_what_became_of_it() {
+        let done = EntryResponse {
+            status: "201 Created",
+            location: Some("Patient/1/_history/2".to_owned()),
+            etag: Some("W/\"2\"".to_owned()),
+            outcome: None,
+        };
+        let refused = EntryResponse {
+            status: "422 Unprocessable Entity",
+            location: None,
+            etag: None,
+            outcome: Some(json!({ "resourceType": "OperationOutcome" })),
+        };
+        let bundle = response_bundle("batch-response", "2026-05-01T12:00:00Z", &[done, refused]);
+        assert_eq!(
+            bundle["entry"],
+            json!([
+                { "response": { "status": "201 Created", "location": "Patient/1/_history/2", "etag": "W/\"2\"", "lastModified": "2026-05-01T12:00:00Z" } },
+                { "response": { "status": "422 Unprocessable Entity", "outcome": { "resourceType": "OperationOutcome" } } },
+            ])
+        );
+        // No list is empty in FHIR.
+        assert!(response_bundle("transaction-response", "2026-05-01T12:00:00Z", &[]).get("entry").is_none());
+    }
+
+    #[test]
+    fn the_statement_promises_what_there_is_and_no_more() {
+        let statement = capability_statement("1.0.0", "2026-05-01");
+        for required in ["status", "date", "kind", "fhirVersion", "format"] {
+            assert!(!statement[required].is_null(), "{required} has cardinality 1 (R4 §5.2.3)");
+        }
+        assert_eq!(
+            statement["rest"][0]["interaction"],
+            json!([{ "code": "transaction" }, { "code": "batch" }])
+        );
+        let resources = statement["rest"][0]["resource"].as_array().unwrap();
+        assert!(resources.iter().any(|resource| resource["type"] == "Encounter"));
+        for resource in resources {
+            assert_eq!(resource["interaction"], json!([{ "code": "create" }, { "code": "update" }]));
+        }
+    }
+}

@@ -114,19 +114,39 @@ fn of_logical_id(base: Option<&str>, id: &str, feed: &Feed) -> Identity {
     }
 }
 
-/// Whom `reference`, made in entry `from`, means; `known` answers for the patients of the Bundle.
+/// The patients of the Bundle.
+pub(crate) struct Known<'k> {
+    /// Of an entry.
+    pub(crate) by_entry: &'k dyn Fn(usize) -> Option<Identity>,
+    /// The entry of the patient with this system and value, whichever of his identifiers that is.
+    pub(crate) by_identifier: &'k dyn Fn(&str, &str) -> Option<usize>,
+}
+
+impl Known<'_> {
+    /// The patient with this identifier: the Bundle's own, else whoever that is.
+    fn named(&self, system: Option<&str>, value: &str, feed: &Feed) -> Option<Subject> {
+        if value.is_empty() {
+            return None;
+        }
+        let at = (self.by_identifier)(system.unwrap_or_default(), value);
+        let known = at.and_then(|at| Some(Subject::Patient((self.by_entry)(at)?, Some(at))));
+        known.or_else(|| Some(Subject::Patient(of_token(system, value, feed), None)))
+    }
+}
+
+/// Whom `reference`, made in entry `from`, means.
 pub(crate) fn subject(
     bundle: &Bundle<'_>,
     from: usize,
     reference: &Reference<'_>,
-    known: &dyn Fn(usize) -> Option<Identity>,
+    known: &Known<'_>,
     feed: &Feed,
 ) -> Subject {
     let literal = reference.reference.as_deref().map(Target::of);
     if let Some(text) = reference.reference.as_deref()
         && let Some(at) = bundle.resolve(from, text)
     {
-        return match (&*bundle.entries[at].head.resource_type, known(at)) {
+        return match (&*bundle.entries[at].head.resource_type, (known.by_entry)(at)) {
             ("Patient", Some(identity)) => Subject::Patient(identity, Some(at)),
             ("Patient", None) => Subject::Unknown,
             _ => Subject::Other,
@@ -149,20 +169,21 @@ pub(crate) fn subject(
     let by_reference = literal.and_then(|target| match target {
         Target::Conditional { token, .. } => {
             let (system, value) = split_token(token);
-            let system = Some(system.as_str()).filter(|system| !system.is_empty());
-            (!value.trim().is_empty()).then(|| of_token(system, value.trim(), feed))
+            known.named(Some(system.as_str()).filter(|system| !system.is_empty()), value.trim(), feed)
         }
         _ => None,
     });
-    let by_identifier =
-        || reference.identifier.as_ref().and_then(|identifier| of_identifier(identifier, feed));
-    let by_logical_id = || match literal? {
-        Target::Relative { id, .. } => Some(of_logical_id(bundle.base_of(from), id, feed)),
-        Target::Absolute { base, id, .. } => Some(of_logical_id(Some(base), id, feed)),
-        _ => None,
+    let by_identifier = || {
+        let identifier = reference.identifier.as_ref()?;
+        known.named(identifier.system.as_deref(), identifier.value.as_deref()?.trim(), feed)
     };
-    match by_reference.or_else(by_identifier).or_else(by_logical_id) {
-        Some(identity) => Subject::Patient(identity, None),
-        None => Subject::Unknown,
-    }
+    let by_logical_id = || {
+        let identity = match literal? {
+            Target::Relative { id, .. } => of_logical_id(bundle.base_of(from), id, feed),
+            Target::Absolute { base, id, .. } => of_logical_id(Some(base), id, feed),
+            _ => return None,
+        };
+        Some(Subject::Patient(identity, None))
+    };
+    by_reference.or_else(by_identifier).or_else(by_logical_id).unwrap_or(Subject::Unknown)
 }

@@ -34,6 +34,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) had_mark: bool,
     /// Patients of the Bundle by entry.
     pub(crate) patients: HashMap<usize, Identity>,
+    /// The same by each of their identifiers: system and value.
+    by_identifier: HashMap<(String, String), usize>,
     /// Everyone that an event is about.
     pub(crate) subjects: HashSet<Identity>,
 }
@@ -57,8 +59,14 @@ pub(crate) fn plan<'a>(body: &'a [u8], feed: &Feed) -> Result<Plan<'a>, Issue> {
         let text = "the first entry of a message is its MessageHeader";
         return Err(Issue::error(IssueCode::Invariant, text, "Bundle.entry[0].resource"));
     }
-    let mut plan =
-        Plan { issues: Vec::new(), had_mark, patients: HashMap::new(), subjects: HashSet::new(), bundle };
+    let mut plan = Plan {
+        issues: Vec::new(),
+        had_mark,
+        patients: HashMap::new(),
+        by_identifier: HashMap::new(),
+        subjects: HashSet::new(),
+        bundle,
+    };
     plan.find_patients(feed);
     let repeated = repeated(&plan.bundle);
     for at in 0..plan.bundle.entries.len() {
@@ -77,7 +85,13 @@ impl Plan<'_> {
 
     /// Whom a reference of entry `from` means.
     pub(crate) fn subject(&self, from: usize, reference: &Reference<'_>, feed: &Feed) -> Subject {
-        identity::subject(&self.bundle, from, reference, &|at| self.patients.get(&at).cloned(), feed)
+        let known = identity::Known {
+            by_entry: &|at| self.patients.get(&at).cloned(),
+            by_identifier: &|system, value| {
+                self.by_identifier.get(&(system.to_owned(), value.to_owned())).copied()
+            },
+        };
+        identity::subject(&self.bundle, from, reference, &known, feed)
     }
 
     fn find_patients(&mut self, feed: &Feed) {
@@ -86,9 +100,16 @@ impl Plan<'_> {
                 continue;
             }
             let patient: Option<Patient<'_>> = resources::checked(entry.raw, "").ok();
-            let base = self.bundle.base_of(at);
-            if let Some(identity) = patient.and_then(|patient| identity::of_patient(&patient, base, feed)) {
+            let Some(patient) = patient else { continue };
+            if let Some(identity) = identity::of_patient(&patient, self.bundle.base_of(at), feed) {
                 self.patients.insert(at, identity);
+                let named = patient.identifier.iter().filter_map(|identifier| {
+                    let system = identifier.system.as_deref().unwrap_or_default();
+                    Some((system.to_owned(), identifier.value.as_deref()?.trim().to_owned()))
+                });
+                for name in named {
+                    self.by_identifier.entry(name).or_insert(at);
+                }
             }
         }
     }
