@@ -181,7 +181,9 @@ fn every_topic_has_events_of_generated_messages() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let Verdict::Store { message, .. } = accept(&feed, &bytes, now, &mut Index::new()) else { continue };
         if let Ok(mapping::Mapped::Events(events)) = mapping::map(&message, &bytes, &feed) {
-            events.iter().for_each(|event| *topics.entry(event.payload.topic()).or_default() += 1);
+            for event in &events {
+                *topics.entry(event.payload.topic()).or_default() += 1;
+            }
         }
     }
     assert!(topics.len() == 6 && topics.values().all(|events| *events >= 5), "{topics:?}");
