@@ -73,7 +73,7 @@ impl Reader {
         let metadata =
             consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(|error| KafkaError::of(&error))?;
         let mut partitions = Vec::new();
-        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        for partition in metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions) {
             let (low, end) = consumer
                 .fetch_watermarks(topic, partition.id(), TIMEOUT)
                 .map_err(|error| KafkaError::of(&error))?;
@@ -113,7 +113,8 @@ impl Reader {
             match self.consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
                     heard = Instant::now();
-                    let Some(at) = wanted.iter().position(|(number, _)| *number == message.partition()) else {
+                    let Some(at) = wanted.iter().position(|(number, _)| *number == message.partition())
+                    else {
                         continue;
                     };
                     let end = wanted[at].1;

@@ -96,7 +96,8 @@ impl<'a> Layout<'a> {
     /// # Errors
     /// When there are too many messages.
     pub fn read(feed: &Feed, frame: &'a [u8], sha256: &[u8; 32]) -> Result<Self, TooMany> {
-        let mut layout = Self { id: MessageId::from_bytes([0; 16]), messages: vec![], files: vec![], batches: vec![] };
+        let mut layout =
+            Self { id: MessageId::from_bytes([0; 16]), messages: vec![], files: vec![], batches: vec![] };
         let (mut in_file, mut in_batch) = (false, false);
         for part in parts(frame) {
             match part {
@@ -173,7 +174,9 @@ impl<'a> Layout<'a> {
     }
 
     fn derive_id(&self, feed: &Feed, sha256: &[u8; 32]) -> MessageId {
-        let Some(header) = self.header() else { return MessageId::derive_hashed(&feed.name, "", None, sha256) };
+        let Some(header) = self.header() else {
+            return MessageId::derive_hashed(&feed.name, "", None, sha256);
+        };
         let sent_at = Dtm::parse(header.header_field(7).component(1).raw());
         let sent_at = sent_at.and_then(|dtm| dtm.unix_millis(Some(0))).map(Timestamp::from_millis);
         let sender = sender(header.header_field(3).raw(), header.header_field(4).raw());

@@ -57,7 +57,8 @@ impl<'a> Exchange<'a> {
         }
         match Layout::read(&feed.feed, &content, envelope.sha256()) {
             Ok(layout) => {
-                let several = Several::begin(feed, store, (bytes, *envelope.sha256()), &layout, started, index);
+                let several =
+                    Several::begin(feed, store, (bytes, *envelope.sha256()), &layout, started, index);
                 Self(Kind::Several(several))
             }
             Err(_) => Self(Kind::One(One::too_large(feed, store, one::head_of(&bytes), started))),

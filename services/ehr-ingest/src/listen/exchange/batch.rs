@@ -52,7 +52,8 @@ impl<'a> Several<'a> {
         started: Instant,
         index: &mut Index,
     ) -> Box<Self> {
-        let corrects = layout.corrects().map(|id| String::from_utf8_lossy(&id[..id.len().min(40)]).into_owned());
+        let corrects =
+            layout.corrects().map(|id| String::from_utf8_lossy(&id[..id.len().min(40)]).into_owned());
         tracing::info!(
             feed = feed.feed.name, batch_id = %layout.id, messages = layout.messages.len(), corrects, "a batch"
         );
