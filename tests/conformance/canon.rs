@@ -54,13 +54,13 @@ pub(crate) fn system(raw: &str) -> Option<Value> {
         "NDC" => "http://hl7.org/fhir/sid/ndc",
         "CVX" => "http://hl7.org/fhir/sid/cvx",
         // The table of race codes is the code set of the CDC.
-        "CDCREC" | "HTTP://HL7.ORG/FHIR/US/CORE/CODESYSTEM-CDCREC.HTML"
+        "CDCREC"
+        | "HTTP://HL7.ORG/FHIR/US/CORE/CODESYSTEM-CDCREC.HTML"
         | "HTTP://TERMINOLOGY.HL7.ORG/CODESYSTEM/V3-RACE" => "urn:oid:2.16.840.1.113883.6.238",
         "99ZZZORL" => "L",
         _ => plain,
     };
     // In a made-up URI a hyphen stands for each blank of the name.
-    let canonical =
-        table.map_or_else(|| canonical.replace(' ', "-"), |number| format!("HL7{number}"));
+    let canonical = table.map_or_else(|| canonical.replace(' ', "-"), |number| format!("HL7{number}"));
     Some(Value { raw: value.raw, canonical })
 }

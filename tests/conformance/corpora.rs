@@ -70,3 +70,19 @@ pub(crate) fn trusted_intermediary() -> Option<Vec<Pair>> {
         Some(file.with_file_name(format!("{name}_0_initial_message.hl7")))
     })
 }
+
+/// Messages that came back as HL7 from their FHIR form: name, sent, returned.
+pub(crate) fn round_trips() -> Option<Vec<(String, Vec<u8>, Vec<u8>)>> {
+    let root = corpora::folder("hl7v2")?;
+    let mut found = Vec::new();
+    for file in files(&root.join("reportstream/HL7_to_FHIR_to_HL7")) {
+        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(stem) = name.strip_suffix("-expected.hl7") else { continue };
+        let sent = file.with_file_name(format!("{stem}.hl7"));
+        if sent.is_file() {
+            found.push((name.to_owned(), fs::read(sent).unwrap(), fs::read(&file).unwrap()));
+        }
+    }
+    assert!(!found.is_empty(), "no round trips");
+    Some(found)
+}

@@ -22,15 +22,7 @@ pub(crate) fn root(events: &[Event]) -> Node {
         }
     };
     for event in events {
-        let payload = match &event.payload {
-            Payload::Patient(event) => serde_json::to_value(event),
-            Payload::Encounter(event) => serde_json::to_value(event),
-            Payload::Appointment(event) => serde_json::to_value(event),
-            Payload::Order(event) => serde_json::to_value(event),
-            Payload::Result(event) => serde_json::to_value(event),
-            Payload::Charge(event) => serde_json::to_value(event),
-        };
-        let json = payload.unwrap();
+        let json = json(event);
         add(patient(&json["patient"]));
         add(Node::new("Visit").with(identifiers("identifier", &json, "visit")));
         for account in ["account", "encounter.account"] {
@@ -56,6 +48,19 @@ pub(crate) fn root(events: &[Event]) -> Node {
         all(&json, "charge").into_iter().map(charge).for_each(&mut add);
     }
     root
+}
+
+/// An event's payload under its names on the wire.
+pub(crate) fn json(event: &Event) -> Json {
+    let payload = match &event.payload {
+        Payload::Patient(event) => serde_json::to_value(event),
+        Payload::Encounter(event) => serde_json::to_value(event),
+        Payload::Appointment(event) => serde_json::to_value(event),
+        Payload::Order(event) => serde_json::to_value(event),
+        Payload::Result(event) => serde_json::to_value(event),
+        Payload::Charge(event) => serde_json::to_value(event),
+    };
+    payload.unwrap()
 }
 
 fn person(kind: &'static str, json: &Json) -> Node {
@@ -129,7 +134,10 @@ fn procedure(json: &Json) -> Node {
 
 fn order_numbers(json: &Json) -> Vec<Node> {
     let number = |kind, name: &str| identifier(kind, &json[name]);
-    [number("filler", "fillerOrderNumber"), number("placer", "placerOrderNumber")].into_iter().flatten().collect()
+    [number("filler", "fillerOrderNumber"), number("placer", "placerOrderNumber")]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn report(json: &Json) -> Node {
@@ -177,7 +185,8 @@ fn appointment(json: &Json) -> Node {
 
 fn charge(json: &Json) -> Node {
     let price = ["amount.value", "unitPrice.value"].iter().find_map(|path| number(json, path));
-    let currency: Option<Value> = ["amount.currency", "unitPrice.currency"].iter().find_map(|path| text(json, path));
+    let currency: Option<Value> =
+        ["amount.currency", "unitPrice.currency"].iter().find_map(|path| text(json, path));
     Node::new("ChargeItem")
         .field("occurrence", date(json, "occurrence.start"))
         .field("posted", date(json, "posted"))

@@ -54,12 +54,18 @@ impl<'j> Bundle<'j> {
                 "Encounter" => self.of("Encounter").map(|json| self.encounter(json)).collect(),
                 // Where an event has the visit's number alone.
                 "Visit" => self.of("Encounter").map(visit).collect(),
-                "Account" => self.of("Account").filter(|json| json["identifier"].is_array()).map(account).collect(),
+                "Account" => {
+                    self.of("Account").filter(|json| json["identifier"].is_array()).map(account).collect()
+                }
                 "Coverage" => self.of("Coverage").map(|json| self.coverage(json)).collect(),
                 "Diagnosis" => self.diagnoses(),
-                "Procedure" => self.of("Procedure").filter(|json| is_performed(json)).map(procedure).collect(),
+                "Procedure" => {
+                    self.of("Procedure").filter(|json| is_performed(json)).map(procedure).collect()
+                }
                 "DiagnosticReport" => self.of("DiagnosticReport").map(|json| self.report(json)).collect(),
-                "Observation" => self.of("Observation").filter(|json| json["code"].is_object()).map(observation).collect(),
+                "Observation" => {
+                    self.of("Observation").filter(|json| json["code"].is_object()).map(observation).collect()
+                }
                 "ServiceRequest" => self.of("ServiceRequest").map(|json| self.request(json)).collect(),
                 "Specimen" => self.of("Specimen").map(specimen).collect(),
                 "Appointment" => self.of("Appointment").map(|json| self.appointment(json)).collect(),
@@ -109,7 +115,9 @@ impl<'j> Bundle<'j> {
             at = self.referenced(location, "partOf").first().copied();
         }
         // The FHIR converter refers to the outermost only; all of one PL have its whole text as description.
-        if let Some(whole) = parts.first().and_then(|part| first(part, "description")).filter(|text| text.contains("--")) {
+        if let Some(whole) =
+            parts.first().and_then(|part| first(part, "description")).filter(|text| text.contains("--"))
+        {
             parts.extend(self.of("Location").filter(|location| location["description"] == whole.as_str()));
         }
         for part in parts {
@@ -122,7 +130,8 @@ impl<'j> Bundle<'j> {
                 // Floor and ward alike: v2-to-FHIR has no code for a ward.
                 _ => "ward",
             };
-            let known = node.fields.iter().any(|(field, value)| *field == kind && Some(value) == name.as_ref());
+            let known =
+                node.fields.iter().any(|(field, value)| *field == kind && Some(value) == name.as_ref());
             if !known {
                 node = node.field(kind, name);
             }
@@ -143,9 +152,7 @@ impl<'j> Bundle<'j> {
         });
         let mut node = Node::new("participant").field("role", role);
         for person in self.referenced(who, "individual") {
-            node = node
-                .with(identifier("person", &person["identifier"][0]))
-                .with(names(person, "name"));
+            node = node.with(identifier("person", &person["identifier"][0])).with(names(person, "name"));
         }
         node
     }
@@ -153,9 +160,12 @@ impl<'j> Bundle<'j> {
     fn coverage(&self, json: &Json) -> Node {
         let class = |code: &str| {
             let classes = all(json, "class").into_iter();
-            classes.filter(|class| first(class, "type.coding.code").as_deref() == Some(code)).collect::<Vec<_>>()
+            classes
+                .filter(|class| first(class, "type.coding.code").as_deref() == Some(code))
+                .collect::<Vec<_>>()
         };
-        let subscriber = self.referenced(json, "subscriber").into_iter().filter(|who| who["resourceType"] != "Patient");
+        let subscriber =
+            self.referenced(json, "subscriber").into_iter().filter(|who| who["resourceType"] != "Patient");
         let payors = self.referenced(json, "payor");
         let of_class = |code, path| class(code).into_iter().find_map(|class| text(class, path));
         let mut node = Node::new("Coverage")
@@ -219,7 +229,9 @@ impl<'j> Bundle<'j> {
             if of_role.is_empty() { vec![who] } else { of_role }
         });
         let requesters = requesters.filter(|who| who["resourceType"] == "Practitioner").map(|person| {
-            Node::new("requester").with(identifier("person", &person["identifier"][0])).with(names(person, "name"))
+            Node::new("requester")
+                .with(identifier("person", &person["identifier"][0]))
+                .with(names(person, "name"))
         });
         Node::new("ServiceRequest")
             .field("status", text(json, "status"))
@@ -235,7 +247,9 @@ impl<'j> Bundle<'j> {
     fn appointment(&self, json: &Json) -> Node {
         let people = all(json, "participant").into_iter().flat_map(|who| self.referenced(who, "actor"));
         let people = people.filter(|who| who["resourceType"] == "Practitioner").map(|person| {
-            Node::new("participant").with(identifier("person", &person["identifier"][0])).with(names(person, "name"))
+            Node::new("participant")
+                .with(identifier("person", &person["identifier"][0]))
+                .with(names(person, "name"))
         });
         Node::new("Appointment")
             .field("status", text(json, "status"))
@@ -251,7 +265,9 @@ impl<'j> Bundle<'j> {
     fn charge(&self, json: &Json) -> Node {
         let performers = all(json, "performer").into_iter().flat_map(|who| self.referenced(who, "actor"));
         let performers = performers.filter(|who| who["resourceType"] == "Practitioner").map(|person| {
-            Node::new("performer").with(identifier("person", &person["identifier"][0])).with(names(person, "name"))
+            Node::new("performer")
+                .with(identifier("person", &person["identifier"][0]))
+                .with(names(person, "name"))
         });
         Node::new("ChargeItem")
             .field("occurrence", date(json, "occurrenceDateTime"))
@@ -311,7 +327,8 @@ fn order_numbers(json: &Json) -> Vec<Node> {
 }
 
 fn specimen(json: &Json) -> Node {
-    let collected = date(json, "collection.collectedDateTime").or_else(|| date(json, "collection.collectedPeriod.start"));
+    let collected =
+        date(json, "collection.collectedDateTime").or_else(|| date(json, "collection.collectedPeriod.start"));
     let mut numbers = identifiers("identifier", json, "identifier");
     numbers.iter_mut().for_each(|node| node.fields.retain(|(field, _)| *field != "type"));
     Node::new("Specimen")
@@ -320,4 +337,3 @@ fn specimen(json: &Json) -> Node {
         .with(numbers)
         .with(concepts("type", json, "type"))
 }
-

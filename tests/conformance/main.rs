@@ -8,6 +8,7 @@
 
 mod canon;
 mod corpora;
+mod datatypes;
 mod events;
 mod fhir;
 mod json;
@@ -15,7 +16,9 @@ mod node;
 mod parts;
 mod report;
 mod rules;
+mod sample;
 mod source;
+mod tables;
 
 use ehr_ingest::{
     accept::{Verdict, accept},
@@ -56,6 +59,24 @@ fn report_stream_messages() {
 #[test]
 fn trusted_intermediary() {
     check("trusted-intermediary", corpora::trusted_intermediary());
+}
+
+/// What a message became for another receiver is the same message: its events say the same.
+#[test]
+fn report_stream_round_trips() {
+    let Some(pairs) = corpora::round_trips() else { return };
+    let mut report = Report::new("reportstream/HL7_to_FHIR_to_HL7");
+    for (name, sent, returned) in &pairs {
+        let message = Source::read(sent).complete();
+        let (expected, _) = found(&Source::read(returned).complete().bytes());
+        let (found, outcome) = found(&message.bytes());
+        report.pair(name, &outcome);
+        for field in &compare(&expected, &found) {
+            let difference = Difference { compared: field, message: &message };
+            report.field(name, field, if field.equal { None } else { rules::of(&difference) });
+        }
+    }
+    report.finish(THRESHOLD);
 }
 
 fn check(corpus: &str, pairs: Option<Vec<Pair>>) {
@@ -122,6 +143,19 @@ fn compare_pair(pair: &Pair, report: &mut Report) {
     for field in &compare(&expected, &found) {
         let difference = Difference { compared: field, message: &message };
         report.field(&pair.name, field, if field.equal { None } else { rules::of(&difference) });
+    }
+}
+
+/// The events of a message that the door takes.
+fn events_of(bytes: &[u8]) -> Vec<mapping::Event> {
+    let feed = Feed::new(&FeedConfig::default(), PatientKeyer::new(b"conformance"));
+    let verdict = accept(&feed, bytes, Timestamp::from_millis(0), &mut Index::new());
+    let Verdict::Store { message, .. } = verdict else {
+        panic!("refused: {}", String::from_utf8_lossy(bytes))
+    };
+    match mapping::map(&message, bytes, &feed).unwrap() {
+        Mapped::Events(events) => events,
+        Mapped::NoDestination(_) => Vec::new(),
     }
 }
 

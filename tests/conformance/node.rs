@@ -103,8 +103,19 @@ pub(crate) struct Compared<'n> {
 /// Kinds whose members are counted: one that nobody expects is a difference. Of a coded value the sender's codes may
 /// stand beside the expected ones.
 const COUNTED: [&str; 13] = [
-    "identifier", "name", "address", "telecom", "contact", "Coverage", "DiagnosticReport", "Observation",
-    "ServiceRequest", "Appointment", "ChargeItem", "location", "Diagnosis",
+    "identifier",
+    "name",
+    "address",
+    "telecom",
+    "contact",
+    "Coverage",
+    "DiagnosticReport",
+    "Observation",
+    "ServiceRequest",
+    "Appointment",
+    "ChargeItem",
+    "location",
+    "Diagnosis",
 ];
 
 /// Compares every field below `expected` with its counterpart.

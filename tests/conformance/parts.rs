@@ -96,7 +96,10 @@ pub(crate) fn concept(kind: &'static str, json: &Json) -> Node {
         let name = extension(coding, "cwe-coding-system").and_then(|name| canon::system(&name));
         let system = name.or_else(|| system(coding, "system"));
         let display = text(coding, "display");
-        Node::new("coding").field("code", text(coding, "code")).field("display", display).field("system", system)
+        Node::new("coding")
+            .field("code", text(coding, "code"))
+            .field("display", display)
+            .field("system", system)
     };
     Node::new(kind).field("text", text(json, "text")).with(all(json, "coding").into_iter().map(coding))
 }
@@ -162,16 +165,19 @@ pub(crate) fn observation(json: &Json) -> Node {
         Node::new("valueRange").with(quantities("low", json, "low")).with(quantities("high", json, "high"))
     };
     let ratio = |json: &Json| {
-        Node::new("valueRatio")
-            .with(quantities("numerator", json, "numerator"))
-            .with(quantities("denominator", json, "denominator"))
+        Node::new("valueRatio").with(quantities("numerator", json, "numerator")).with(quantities(
+            "denominator",
+            json,
+            "denominator",
+        ))
     };
     let absent = match json.get("dataAbsentReason") {
         Some(Json::String(code)) => canon::text(code),
         _ => text(json, "dataAbsentReason.coding.code"),
     };
     let interpretation = texts(json, "interpretation.coding.code");
-    let interpretation = if interpretation.is_empty() { texts(json, "interpretation") } else { interpretation };
+    let interpretation =
+        if interpretation.is_empty() { texts(json, "interpretation") } else { interpretation };
     let range_text = match json.get("referenceRange") {
         Some(Json::String(range)) => canon::text(range),
         _ => text(json, "referenceRange.text"),

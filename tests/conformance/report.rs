@@ -101,7 +101,11 @@ impl Report {
         let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
         write(&self.corpus, &text);
         let passed = share(self.equal + explained);
-        assert!(passed >= threshold, "{}: {passed:.2} % equal or explained, {threshold} % wanted", self.corpus);
+        assert!(
+            passed >= threshold,
+            "{}: {passed:.2} % equal or explained, {threshold} % wanted",
+            self.corpus
+        );
     }
 }
 

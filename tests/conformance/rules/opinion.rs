@@ -2,11 +2,7 @@
 
 use super::{Difference, Rule};
 
-const fn rule(
-    name: &'static str,
-    source: &'static str,
-    applies: fn(&Difference<'_, '_>) -> bool,
-) -> Rule {
+const fn rule(name: &'static str, source: &'static str, applies: fn(&Difference<'_, '_>) -> bool) -> Rule {
     Rule { name, source, not_carried: false, applies }
 }
 
@@ -15,7 +11,9 @@ pub(super) const RULES: &[Rule] = &[
         "the offset in MSH-7 is the default of the whole message",
         "HL7 v2 §2.14.9.7 (MSH-7); the converters take UTC or their own zone",
         |it| match (it.expected(), it.found()) {
-            (Some(expected), Some(found)) => local_time(expected).is_some_and(|local| local_time(found) == Some(local)),
+            (Some(expected), Some(found)) => {
+                local_time(expected).is_some_and(|local| local_time(found) == Some(local))
+            }
             _ => false,
         },
     ),
@@ -53,7 +51,8 @@ pub(super) const RULES: &[Rule] = &[
                 Some("cancelled") => &["N"],
                 _ => return false,
             };
-            it.path() == "Observation.status" && it.message.fields("OBX", 11).any(|code| codes.contains(&code))
+            it.path() == "Observation.status"
+                && it.message.fields("OBX", 11).any(|code| codes.contains(&code))
         },
     ),
     rule(
@@ -61,16 +60,12 @@ pub(super) const RULES: &[Rule] = &[
         "v2-to-FHIR TelecommunicationEquipmentType: CP is the use mobile",
         |it| it.path().ends_with("telecom.use") && it.found() == Some("mobile"),
     ),
-    rule(
-        "the county in PID-12 is the only address's",
-        "v2-to-FHIR PID[Patient], PID-12",
-        |it| {
-            let address = it.within("address");
-            it.path() == "Patient.address.district"
-                && address.is_some_and(|address| address.fields.len() == 1)
-                && it.expected() == Some(it.message.field("PID", 12))
-        },
-    ),
+    rule("the county in PID-12 is the only address's", "v2-to-FHIR PID[Patient], PID-12", |it| {
+        let address = it.within("address");
+        it.path() == "Patient.address.district"
+            && address.is_some_and(|address| address.fields.len() == 1)
+            && it.expected() == Some(it.message.field("PID", 12))
+    }),
     rule(
         "a coding system as sent, the field's table only where none is",
         "v2-to-FHIR CWE[CodeableConcept], CWE-3",
@@ -80,11 +75,9 @@ pub(super) const RULES: &[Rule] = &[
                 && it.message.fields("SPM", 4).any(|sent| sent.contains("SCT"))
         },
     ),
-    rule(
-        "PID-19 is of type SS",
-        "v2-to-FHIR PID[Patient]: SS in the US, SB elsewhere",
-        |it| it.is("Patient.identifier.type", "SB", "SS"),
-    ),
+    rule("PID-19 is of type SS", "v2-to-FHIR PID[Patient]: SS in the US, SB elsewhere", |it| {
+        it.is("Patient.identifier.type", "SB", "SS")
+    }),
     rule(
         "what a person is called by (XPN-15) is no given name",
         "v2-to-FHIR XPN[HumanName]: a name of its own, where there is room",
@@ -94,9 +87,12 @@ pub(super) const RULES: &[Rule] = &[
         "account number (PID-18) and driver's licence (PID-20) are among the patient's identifiers",
         "schemas/clinical.patient.v1.avsc; v2-to-FHIR DLN[Identifier]",
         |it| {
-            let value = it.extra().filter(|extra| extra.kind == "identifier").and_then(|extra| extra.value("value"));
+            let value =
+                it.extra().filter(|extra| extra.kind == "identifier").and_then(|extra| extra.value("value"));
             it.path() == "Patient.identifier"
-                && value.is_some_and(|value| [18, 19, 20].iter().any(|at| it.message.field("PID", *at).contains(value)))
+                && value.is_some_and(|value| {
+                    [18, 19, 20].iter().any(|at| it.message.field("PID", *at).contains(value))
+                })
         },
     ),
     rule(
@@ -104,7 +100,9 @@ pub(super) const RULES: &[Rule] = &[
         "HL7 v2.3.1 §3.3.2: PID-2 and PID-4 are retained for what PID-3 holds",
         |it| {
             let value = it.within("identifier").and_then(|part| part.value("value"));
-            let places = |value: &str| [2, 3, 4].iter().filter(|at| it.message.field("PID", **at).contains(value)).count();
+            let places = |value: &str| {
+                [2, 3, 4].iter().filter(|at| it.message.field("PID", **at).contains(value)).count()
+            };
             it.path().starts_with("Patient.identifier.") && value.is_some_and(|value| places(value) > 1)
         },
     ),
@@ -113,7 +111,9 @@ pub(super) const RULES: &[Rule] = &[
         "schemas/clinical.encounter.v1.avsc, Coverage.relationship; IN1-17, table 0063",
         |it| {
             it.path() == "Coverage.relationship"
-                && it.found().is_some_and(|code| it.message.fields("IN1", 17).any(|sent| sent.starts_with(code)))
+                && it
+                    .found()
+                    .is_some_and(|code| it.message.fields("IN1", 17).any(|sent| sent.starts_with(code)))
         },
     ),
     rule(
@@ -143,21 +143,17 @@ pub(super) const RULES: &[Rule] = &[
                 && it.message.field("PV1", 2).starts_with('P')
         },
     ),
-    rule(
-        "the type of an appointment is SCH-8, its reason SCH-7",
-        "v2-to-FHIR SCH[Appointment]",
-        |it| it.path().starts_with("Appointment.appointmentType") && !it.part_is_missing(),
-    ),
+    rule("the type of an appointment is SCH-8, its reason SCH-7", "v2-to-FHIR SCH[Appointment]", |it| {
+        it.path().starts_with("Appointment.appointmentType") && !it.part_is_missing()
+    }),
     rule(
         "the diagnoses of charges have ranks of their own, so that pointers point to one",
         "schemas/billing.charge.v1.avsc, diagnosisPointer",
         |it| it.path() == "Diagnosis.rank" && it.message_is("DFT"),
     ),
-    rule(
-        "a cancelled discharge has no disposition",
-        "HL7 v2 §3.3.13 (A13)",
-        |it| it.path().starts_with("Encounter.dischargeDisposition") && it.message.message_type().1 == "A13",
-    ),
+    rule("a cancelled discharge has no disposition", "HL7 v2 §3.3.13 (A13)", |it| {
+        it.path().starts_with("Encounter.dischargeDisposition") && it.message.message_type().1 == "A13"
+    }),
     rule(
         "order status by ORC-5, else by ORC-1",
         "v2-to-FHIR OrderStatus, OrderControlCode[ServiceRequest.status]",
@@ -182,27 +178,27 @@ pub(super) const RULES: &[Rule] = &[
                 && it.within("coding").is_some_and(|coding| coding.value("code").is_none())
         },
     ),
-    rule(
-        "FHIR time is hh:mm:ss",
-        "FHIR R4 §2.24.0.1; ReportStream copies TM",
-        |it| {
-            let digits = |text: &str| text.replace(':', "");
-            it.path() == "Observation.valueTime" && it.found().map(digits).as_deref() == it.expected()
-        },
-    ),
+    rule("FHIR time is hh:mm:ss", "FHIR R4 §2.24.0.1; ReportStream copies TM", |it| {
+        let digits = |text: &str| text.replace(':', "");
+        it.path() == "Observation.valueTime" && it.found().map(digits).as_deref() == it.expected()
+    }),
     rule(
         "SN whose suffix is none of - / : is text, as it would be printed: cutting the second number off changes the value",
         "HL7 v2 §2A.3.71; v2-to-FHIR SN[Quantity] keeps the first number",
         |it| {
-            let is_sn = it.message.fields("OBX", 2).any(|kind| kind == "SN");
-            is_sn && (it.path() == "Observation.valueString" || it.path().starts_with("Observation.valueQuantity"))
+            let odd =
+                |value: &str| value.split('^').nth(2).is_some_and(|suffix| [".", "+"].contains(&suffix));
+            it.message.fields("OBX", 5).any(odd)
+                && (it.path() == "Observation.valueString"
+                    || it.path().starts_with("Observation.valueQuantity"))
         },
     ),
-    rule(
-        "a number in parts (XTN-6, XTN-7) is a number",
-        "v2-to-FHIR XTN[ContactPoint], XTN-7",
-        |it| it.extra().is_some_and(|extra| extra.kind == "telecom" && it.path().ends_with("telecom")),
-    ),
+    rule("a number in parts (XTN-6, XTN-7) is a number", "v2-to-FHIR XTN[ContactPoint], XTN-7", |it| {
+        let number =
+            it.extra().filter(|_| it.path() == "Patient.telecom").and_then(|extra| extra.value("value"));
+        let mut parts = number.unwrap_or_default().split([' ', '+', 'X']).filter(|part| !part.is_empty());
+        number.is_some_and(|number| number.contains(' ')) && parts.all(|part| it.message.says(&["PID"], part))
+    }),
     rule(
         "every NK1 is a contact, with all its names and addresses",
         "v2-to-FHIR NK1[Patient]; FHIR's own cardinality of contact.name and contact.address is one",
@@ -221,7 +217,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "formatting commands of the text are carried out",
         "HL7 v2 §2.7.6: \\.br\\ begins a new line",
-        |it| it.path() == "Observation.valueString" && it.expected().is_some_and(|text| text.contains("\\.br\\")),
+        |it| {
+            it.path() == "Observation.valueString"
+                && it.expected().is_some_and(|text| text.contains("\\.br\\"))
+        },
     ),
     rule(
         "a code is no text",
@@ -245,21 +244,15 @@ pub(super) const RULES: &[Rule] = &[
                 && it.found().zip(it.expected()).is_some_and(|(found, first)| found.starts_with(first))
         },
     ),
-    rule(
-        "a note belongs to the segment that it follows",
-        "HL7 v2 §2.15.10 (NTE)",
-        |it| it.path() == "Observation.note" && it.found_none(),
-    ),
-    rule(
-        "an expected end (PV2-9) is no end",
-        "v2-to-FHIR PV1[Encounter]: period.end is PV1-45",
-        |it| it.path() == "Encounter.period.end" && it.found_none() && it.message.field("PV1", 45).is_empty(),
-    ),
-    rule(
-        "every ORC or OBR is an order",
-        "HL7 v2 §4.4.1, §4.4.6",
-        |it| it.path() == "ServiceRequest" && it.extra().is_some(),
-    ),
+    rule("a note belongs to the segment that it follows", "HL7 v2 §2.15.10 (NTE)", |it| {
+        it.path() == "Observation.note" && it.found_none()
+    }),
+    rule("an expected end (PV2-9) is no end", "v2-to-FHIR PV1[Encounter]: period.end is PV1-45", |it| {
+        it.path() == "Encounter.period.end" && it.found_none() && it.message.field("PV1", 45).is_empty()
+    }),
+    rule("every ORC or OBR is an order", "HL7 v2 §4.4.1, §4.4.6", |it| {
+        it.path() == "ServiceRequest" && it.extra().is_some()
+    }),
     rule(
         "a report without OBR-25 has status unknown",
         "FHIR R4 DiagnosticReport.status; v2-to-FHIR asks for an error",

@@ -15,7 +15,8 @@ pub(super) const RULES: &[Rule] = &[
         source: "schemas/lab.result.v1.avsc, Specimen.identifier; SPM-2",
         not_carried: true,
         applies: |it| {
-            let numbers = |node: &Node| node.children.iter().filter(|child| child.kind == "identifier").count();
+            let numbers =
+                |node: &Node| node.children.iter().filter(|child| child.kind == "identifier").count();
             it.path().starts_with("Specimen.identifier")
                 && it.part_is_missing()
                 && it.within("Specimen").is_some_and(|specimen| numbers(specimen) > 1)
@@ -31,9 +32,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "a payer has one identifier without authority and type in the events",
         source: "schemas/clinical.encounter.v1.avsc, Coverage.payerId; IN1-3",
         not_carried: true,
-        applies: |it| {
-            it.path().starts_with("Coverage.payerIdentifier.") && !it.path().ends_with(".value")
-        },
+        applies: |it| it.path().starts_with("Coverage.payerIdentifier.") && !it.path().ends_with(".value"),
     },
     Rule {
         name: "type and authority of a transaction id are the converter's own",
@@ -46,7 +45,9 @@ pub(super) const RULES: &[Rule] = &[
         source: "XCN-10 and XPN-7 classify a name; FHIR R4 HumanName",
         not_carried: true,
         applies: |it| {
-            let alone = |name: &Node| name.children.is_empty() && name.fields.iter().all(|(field, _)| *field == "use");
+            let alone = |name: &Node| {
+                name.children.is_empty() && name.fields.iter().all(|(field, _)| *field == "use")
+            };
             it.within("name").is_some_and(alone)
         },
     },
@@ -120,15 +121,19 @@ fn of_another_segment(it: &Difference<'_, '_>) -> bool {
     if ["ServiceRequest.note", "Coverage.memberNumber", "DiagnosticReport.specimen"].contains(&it.path()) {
         return it.expected().is_some_and(|note| !it.message.says(segments, note));
     }
-    it.compared.within.iter().filter(|part| !["Patient", "Encounter"].contains(&part.kind)).any(|part| {
-        naming(part).is_some_and(|name| !it.message.says(segments, name))
-    })
+    it.compared
+        .within
+        .iter()
+        .filter(|part| !["Patient", "Encounter"].contains(&part.kind))
+        .any(|part| naming(part).is_some_and(|name| !it.message.says(segments, name)))
 }
 
 /// What names a part: short codes stand everywhere and say nothing.
 fn naming(part: &Node) -> Option<&str> {
     let own = part.fields.iter().find(|(field, value)| match *field {
-        "value" | "family" | "display" | "ward" | "room" | "facility" | "building" | "city" => value.raw.len() > 1,
+        "value" | "family" | "display" | "ward" | "room" | "facility" | "building" | "city" => {
+            value.raw.len() > 1
+        }
         "code" => value.raw.len() > 2,
         _ => false,
     });
