@@ -14,7 +14,7 @@ use waybill_demo::{
     screen::Screen,
 };
 use waybill_simulator::send::{CancellationToken, Fate, Outgoing, SendConfig, SendReport, Sender};
-use waybill_testkit::{Installation, Stack, corpora, eventually, pending};
+use waybill_testkit::{Installation, Stack, Unit, corpora, eventually, pending};
 
 use crate::{SOON, installation, mllp};
 
@@ -26,7 +26,11 @@ async fn every_sample_is_answered_stored_and_closed() {
         return;
     }
     let receivers = Receivers::start(None).await.unwrap();
-    let waybill = installation(&stack, &receivers).start().await.unwrap();
+    // A few samples ask for no answer (MSH-15 and MSH-16); here each is answered, so that each can be checked.
+    let answering = ["feed.0.ack.mode", "feed.1.ack.mode"]
+        .into_iter()
+        .fold(installation(&stack, &receivers), |builder, key| builder.set(Unit::EhrIngest, key, "original"));
+    let waybill = answering.start().await.unwrap();
 
     // As they lie on disk: LF line ends, byte order marks, several messages and batches in one frame.
     let files: Vec<_> = samples
@@ -43,8 +47,13 @@ async fn every_sample_is_answered_stored_and_closed() {
     assert!(files.len() > 200 && messages.len() > 400, "{} files, {} messages", files.len(), messages.len());
     let (files, headless): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| has_header(&file.bytes));
 
+    // To a response no answer is due.
+    let (responses, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| is_response(&file.bytes));
+    let messages: Vec<_> = messages.into_iter().filter(|message| !is_response(&message.bytes)).collect();
+
     let mut sent = answered(&waybill, "ehr", files).await;
     sent.extend(answered(&waybill, "lis", messages).await);
+    unanswered(&waybill, &responses).await;
     let evidence = scene::settle(&waybill, &receivers, sent, &mut Screen::default()).await.unwrap();
 
     judge(&evidence);
@@ -58,6 +67,23 @@ async fn every_sample_is_answered_stored_and_closed() {
 fn has_header(file: &[u8]) -> bool {
     file.windows(5)
         .any(|window| window.starts_with(b"MSH") && window[3..].iter().all(u8::is_ascii_punctuation))
+}
+
+/// Whether it answers something: an acknowledgement, or a reply with MSA.
+fn is_response(message: &[u8]) -> bool {
+    message.windows(5).any(|window| matches!(window[0], b'\r' | b'\n') && window[1..].starts_with(b"MSA|"))
+        || message.windows(5).any(|window| window == b"|ACK|" || window == b"|ACK^")
+}
+
+/// Responses get no answer, and what comes behind them on the same connection does.
+async fn unanswered(waybill: &Installation, responses: &[Outgoing]) {
+    assert!(!responses.is_empty());
+    for response in responses {
+        let behind = mllp::result(&format!("BEHIND{}", waybill.namespace()));
+        let both = [&response.bytes[..], b"\x1c\r\x0b", &behind].concat();
+        let answer = mllp::ask(waybill.mllp("ehr").unwrap(), &both, SOON).await.unwrap();
+        assert!(answer.contains("|BEHIND"), "{:?} was answered: {answer}", response.source);
+    }
 }
 
 /// Nothing that an acknowledgement could be made of: the connection is closed, and that the bytes came is on record.

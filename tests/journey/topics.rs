@@ -40,13 +40,15 @@ async fn a_wrong_number_of_partitions_is_named() {
     assert!(refused.contains("2 partitions, not 3"), "{refused}");
     waybill.register_schemas().unwrap();
     waybill.start_all().unwrap();
+    // A topic and its dead letters, manifests and receipts: what goes together must have the same number.
     for (unit, topic) in [
         (Unit::EhrIngest, "inbound.message.v1"),
         (Unit::LabDistributor, "lab.result.v1"),
         (Unit::ConfirmationTracker, "delivery.manifest.v1"),
     ] {
         let name = waybill.topics().name(topic).to_string();
-        waybill.unit(unit).unwrap().wait_not_ready(SOON, &[&name, "2 partitions"]).await.unwrap();
+        let words = [&name, "3 partitions", "has 2", "they must be equal"];
+        waybill.unit(unit).unwrap().wait_not_ready(SOON, &words).await.unwrap();
     }
     waybill.stop().await.unwrap();
 }

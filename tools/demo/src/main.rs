@@ -95,7 +95,7 @@ async fn demo(screen: &mut Screen) -> anyhow::Result<bool> {
             let (letters, skipped) = messages::from_folder(folder)?;
             screen.line(&format!("{} messages of {}", letters.len(), folder.display()));
             for name in skipped {
-                screen.line(&format!("  left out, no HL7 v2 message: {name}"));
+                screen.line(&format!("  left out, no HL7 v2 message that is answered: {name}"));
             }
             letters
         }

@@ -86,7 +86,7 @@ impl From<Generated> for Letter {
     }
 }
 
-/// The messages of a folder, and the names of the files that hold none. FHIR goes to the feed over HTTP, results to the
+/// The messages of a folder, and the names of the files that hold none, or answers only. FHIR goes to the feed over HTTP, results to the
 /// laboratory's, all else to the EHR's; a file or batch with many messages is sent message by message.
 pub fn from_folder(path: &Path) -> anyhow::Result<(Vec<Letter>, Vec<String>)> {
     let (mut letters, mut skipped) = (Vec::new(), Vec::new());
@@ -95,7 +95,8 @@ pub fn from_folder(path: &Path) -> anyhow::Result<(Vec<Letter>, Vec<String>)> {
             letters.push(Letter::unknown(FHIR, outgoing));
             continue;
         }
-        if !has_header(&outgoing.bytes) {
+        // Nobody answers an answer.
+        if !has_header(&outgoing.bytes) || is_response(&outgoing.bytes) {
             skipped.push(outgoing.source.unwrap_or_default());
             continue;
         }
@@ -112,6 +113,11 @@ fn has_header(message: &[u8]) -> bool {
     message
         .windows(5)
         .any(|window| window.starts_with(b"MSH") && window[3..].iter().all(u8::is_ascii_punctuation))
+}
+
+fn is_response(message: &[u8]) -> bool {
+    field(message, 8).is_some_and(|kind| kind.starts_with(b"ACK"))
+        || message.windows(5).any(|window| window == b"\rMSA|")
 }
 
 /// The field of the first segment behind so many separators, as bytes; MSH-9 is behind 8.

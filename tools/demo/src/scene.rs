@@ -184,7 +184,10 @@ pub async fn install(stack: &Stack, receivers: &Receivers, namespace: &str) -> a
     let local = Installation::on(stack)
         .namespace(namespace)
         .set(Unit::EhrIngest, "feed.0.utc_offset", "-05:00")
-        .set(Unit::EhrIngest, "feed.1.utc_offset", "-05:00");
+        .set(Unit::EhrIngest, "feed.1.utc_offset", "-05:00")
+        // Messages of your own may ask for no answer, and then nobody could say what became of them.
+        .set(Unit::EhrIngest, "feed.0.ack.mode", "original")
+        .set(Unit::EhrIngest, "feed.1.ack.mode", "original");
     Ok(receivers.targets(local))
 }
 
