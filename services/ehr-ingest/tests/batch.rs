@@ -7,6 +7,7 @@
 mod harness;
 
 use harness::{Door, framed, message};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use waybill_contracts::inbound::{InboundMessage, InboundRejected};
 use waybill_testkit::{Proxy, Stack};
 
@@ -66,8 +67,17 @@ async fn one_bad_message_never_loses_the_batch() {
     ]);
     let answer = ask(&door, &bytes).await;
     let expected = [
-        "FHS  F-1", "BHS  G-1", "MSA AA B1", "MSA AE B2", "ERR 100", "MSA AA B3", "BTS 3", "BHS  G-2",
-        "MSH!@%$*!!!EHR!GENHOSP!", "BTS 1", "FTS 2",
+        "FHS  F-1",
+        "BHS  G-1",
+        "MSA AA B1",
+        "MSA AE B2",
+        "ERR 100",
+        "MSA AA B3",
+        "BTS 3",
+        "BHS  G-2",
+        "MSH!@%$*!!!EHR!GENHOSP!",
+        "BTS 1",
+        "FTS 2",
     ];
     let found = shape(&answer);
     assert_eq!(found.len(), expected.len() + 1, "{found:?}");
@@ -82,13 +92,22 @@ async fn one_bad_message_never_loses_the_batch() {
     assert_eq!(ids, ["B1", "B3", "B4"]);
     assert_eq!(of(0).body.bytes().unwrap(), one);
     assert_eq!(of(1).body.bytes().unwrap(), three);
-    let places: Vec<_> =
-        stored.iter().map(|(_, record)| (record.batch_index.unwrap(), record.batch_control_id.as_deref().unwrap())).collect();
+    let places: Vec<_> = stored
+        .iter()
+        .map(|(_, record)| (record.batch_index.unwrap(), record.batch_control_id.as_deref().unwrap()))
+        .collect();
     assert_eq!(places, [(0, "G-1"), (2, "G-1"), (3, "G-2")]);
-    assert!(of(0).batch_id.is_some() && of(0).batch_id == of(2).batch_id && of(0).batch_id != Some(of(0).message_id));
+    assert!(
+        of(0).batch_id.is_some()
+            && of(0).batch_id == of(2).batch_id
+            && of(0).batch_id != Some(of(0).message_id)
+    );
     assert!(stored.iter().all(|(_, record)| record.warnings.iter().all(|code| !code.contains("BATCH"))));
     let (_, kept) = &door.at_least::<InboundRejected>(1).await[0];
-    assert_eq!((kept.batch_index, kept.reason_code.as_str(), kept.ack_code.as_str()), (Some(1), "ING-0003", "AE"));
+    assert_eq!(
+        (kept.batch_index, kept.reason_code.as_str(), kept.ack_code.as_str()),
+        (Some(1), "ING-0003", "AE")
+    );
     assert_eq!(kept.body.bytes().unwrap(), bad("B2"));
 
     // Byte for byte the same answer, and nothing stored again; the same message alone is the same message.
@@ -125,13 +144,25 @@ async fn what_is_wrong_around_messages_is_said_and_refuses_none() {
         ),
         (frame(&[&m("C8"), &m("C9")]), &["MSA AA C8", "MSA AA C9"], &["SEVERAL_MESSAGES_IN_FRAME"]),
         // The first has no control id: the second is not lost with it.
-        (frame(&[&bad(""), &m("C10")]), &["MSA AE ", "ERR 101", "MSA AA C10"], &["SEVERAL_MESSAGES_IN_FRAME"]),
+        (
+            frame(&[&bad(""), &m("C10")]),
+            &["MSA AE ", "ERR 101", "MSA AA C10"],
+            &["SEVERAL_MESSAGES_IN_FRAME"],
+        ),
         (
             frame(&[bhs("5").as_bytes(), b"PID|1||nobody\r", &m("C11"), b"BTS|1\r"]),
-            &["BHS BTS-1 says 1, 2 messages were found; 1 without a usable MSH were refused 5", "MSA AA C11", "BTS 1"],
+            &[
+                "BHS BTS-1 says 1, 2 messages were found; 1 without a usable MSH were refused 5",
+                "MSA AA C11",
+                "BTS 1",
+            ],
             warned,
         ),
-        (frame(&[bhs("6").as_bytes(), &m("C12"), &m("C12"), b"BTS|2\r"]), &["BHS  6", "MSA AA C12", "MSA AA C12", "BTS 2"], clean),
+        (
+            frame(&[bhs("6").as_bytes(), &m("C12"), &m("C12"), b"BTS|2\r"]),
+            &["BHS  6", "MSA AA C12", "MSA AA C12", "BTS 2"],
+            clean,
+        ),
         (frame(&[bhs("7").as_bytes(), b"BTS|0\r"]), &["BHS  7", "BTS 0"], clean),
         (frame(&[HEAD.as_bytes(), b"FTS|0\r"]), &["FHS  F-1", "FTS 0"], clean),
     ];
@@ -149,7 +180,8 @@ async fn what_is_wrong_around_messages_is_said_and_refuses_none() {
         }
     }
     let kept = door.at_least::<InboundRejected>(2).await;
-    let stray = kept.iter().find(|(_, kept)| kept.body.bytes().unwrap() == b"PID|1||nobody\r".as_slice()).unwrap();
+    let stray =
+        kept.iter().find(|(_, kept)| kept.body.bytes().unwrap() == b"PID|1||nobody\r".as_slice()).unwrap();
     assert_eq!((stray.1.reason_code.as_str(), stray.1.batch_index), ("ING-0001", Some(0)));
     door.close().await;
 }
@@ -171,7 +203,10 @@ async fn a_batch_of_acknowledgements_is_not_answered_and_errors_only_may_be_empt
     assert_eq!(shape(&sender.frame().await.unwrap()), ["BHS  3", "MSA AE E3", "ERR 100", "BTS 1"]);
     let stored = door.at_least::<InboundMessage>(3).await;
     let silent = stored.iter().find(|(_, record)| record.control_id.as_deref() == Some("X1")).unwrap();
-    assert_eq!((silent.1.ack_code.as_str(), silent.1.warnings.as_slice()), ("", ["RESPONSE".to_owned()].as_slice()));
+    assert_eq!(
+        (silent.1.ack_code.as_str(), silent.1.warnings.as_slice()),
+        ("", ["RESPONSE".to_owned()].as_slice())
+    );
     door.close().await;
 }
 
@@ -183,9 +218,33 @@ async fn a_batch_that_is_larger_than_what_may_be_on_its_way_is_stored_whole() {
     let answer = ask(&door, &bytes).await;
     let found = shape(&answer);
     assert_eq!(found.len(), 6002);
-    assert_eq!((found[1].as_str(), found[6000].as_str(), found[6001].as_str()), ("MSA AA W0", "MSA AA W5999", "BTS 6000"));
+    assert_eq!(
+        (found[1].as_str(), found[6000].as_str(), found[6001].as_str()),
+        ("MSA AA W0", "MSA AA W5999", "BTS 6000")
+    );
     assert!(found[1..=6000].iter().all(|line| line.starts_with("MSA AA ")));
     assert_eq!(door.records::<InboundMessage>().await.len(), 6000);
+
+    // Many at once: they take turns, none is told that there is no room.
+    let batch = |number: usize| {
+        let messages =
+            (0..300).flat_map(|at| message("ADT^A02", &format!("V{number}-{at}"))).collect::<Vec<u8>>();
+        framed(&[bhs("v").into_bytes(), messages, b"BTS|300\r".to_vec()].concat())
+    };
+    let wire: Vec<u8> = (0..30).flat_map(batch).collect();
+    let mut sender = door.connect().await;
+    let (mut reading, mut writing) = sender.stream.split();
+    let read = async {
+        let mut answers = Vec::new();
+        while answers.iter().filter(|byte| **byte == 0x1c).count() < 30 {
+            assert_ne!(reading.read_buf(&mut answers).await.unwrap(), 0);
+        }
+        answers
+    };
+    let (answers, written) = tokio::join!(read, writing.write_all(&wire));
+    written.unwrap();
+    let text = String::from_utf8(answers).unwrap();
+    assert_eq!((text.matches("MSA|AA|V").count(), text.matches("MSA|A").count()), (9000, 9000));
     door.close().await;
 }
 
@@ -193,8 +252,10 @@ async fn a_batch_that_is_larger_than_what_may_be_on_its_way_is_stored_whole() {
 async fn what_of_a_batch_cannot_be_stored_is_told_apart() {
     let Some(door) = Door::prepare("partly").await else { return };
     let broker = Proxy::kafka(Stack::from_env().kafka_address().unwrap()).await.unwrap();
-    let door =
-        door.set("kafka.bootstrap_servers", broker.address().to_string()).set("feed.ack_timeout", "1s").start();
+    let door = door
+        .set("kafka.bootstrap_servers", broker.address().to_string())
+        .set("feed.ack_timeout", "1s")
+        .start();
     door.ready().await;
     let known = message("ADT^A02", "P1");
     door.connect().await.exchange(&known).await.is("AA", "P1", None);

@@ -26,7 +26,9 @@ async fn a_repeat_gets_the_same_bytes_before_and_after_a_crash() {
     // A group that lost a member to a crash has its place back after this long.
     let mut door = door.set("kafka.session_timeout", "6s").start();
     door.ready().await;
-    let large = [message("ORU^R01", "R3"), [b"NTE|1||".to_vec(), vec![b'x'; 200_000], b"\r".to_vec()].concat()].concat();
+    let large =
+        [message("ORU^R01", "R3"), [b"NTE|1||".to_vec(), vec![b'x'; 200_000], b"\r".to_vec()].concat()]
+            .concat();
     let messages = [message("ADT^A01", "R1"), with_conditions("R2", "AL", "NE"), large];
     let mut answers = Vec::new();
     for bytes in &messages {
@@ -46,8 +48,10 @@ async fn a_repeat_gets_the_same_bytes_before_and_after_a_crash() {
     door.connect().await.exchange(&message("ADT^A08", "R1")).await.is("AA", "R1", None);
     let stored = door.records::<InboundMessage>().await;
     assert_eq!(stored.len(), 4, "each once");
-    let reused: Vec<_> =
-        stored.iter().filter(|(_, record)| record.warnings.contains(&"CONTROL_ID_REUSED".to_owned())).collect();
+    let reused: Vec<_> = stored
+        .iter()
+        .filter(|(_, record)| record.warnings.contains(&"CONTROL_ID_REUSED".to_owned()))
+        .collect();
     assert_eq!(reused.len(), 1);
     assert_eq!(reused[0].1.body.bytes().unwrap(), message("ADT^A08", "R1"));
     assert!((door.metric("waybill_duplicates_total", "door").await - 3.0).abs() < 0.1);
@@ -74,8 +78,11 @@ async fn a_refusal_is_repeated_and_its_correction_is_no_reuse() {
 async fn what_is_owed_no_answer_is_stored_once_all_the_same() {
     let Some(door) = Door::started("silent").await else { return };
     let mut sender = door.connect().await;
-    let silent =
-        [with_conditions("S1", "NE", "AL"), with_conditions("S2", "ER", "NE"), with_conditions("S1", "NE", "AL")];
+    let silent = [
+        with_conditions("S1", "NE", "AL"),
+        with_conditions("S2", "ER", "NE"),
+        with_conditions("S1", "NE", "AL"),
+    ];
     for bytes in &silent {
         sender.write(&framed(bytes)).await;
     }

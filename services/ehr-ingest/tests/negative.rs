@@ -76,7 +76,8 @@ fn check(folder: &str, rows: &[Row]) {
         .collect();
     found.sort();
     assert_eq!(found.len(), rows.len(), "files are missing: {found:?}");
-    let outcomes: Vec<_> = rows.iter().map(|(file, _)| outcome(&fs::read(folder.join(file)).unwrap())).collect();
+    let outcomes: Vec<_> =
+        rows.iter().map(|(file, _)| outcome(&fs::read(folder.join(file)).unwrap())).collect();
     let wrong: Vec<_> = rows
         .iter()
         .zip(&outcomes)
@@ -148,15 +149,18 @@ fn admission(pid: &str) -> Vec<u8> {
 }
 
 fn result(version: &str, charset: &str, rest: &[u8]) -> Vec<u8> {
-    [header("ORU^R01", version, charset).as_bytes(), PID.as_bytes(), b"OBR|1||F1|GLU^Glucose^L\r", rest].concat()
+    [header("ORU^R01", version, charset).as_bytes(), PID.as_bytes(), b"OBR|1||F1|GLU^Glucose^L\r", rest]
+        .concat()
 }
 
 #[test]
 fn everything_else_that_is_wrong() {
-    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    let utf16 =
+        |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
     let whole = String::from_utf8(admission(PID)).unwrap();
     let many: String = (0..10_000).map(|n| format!("OBX|{n}|ST|C{n}^x^L||v|||||F\r")).collect();
-    let large = format!("OBX|1|ED|PDF^Report^L||^application^pdf^Base64^{}|||||F\r", "QUJD".repeat(768 * 1024));
+    let large =
+        format!("OBX|1|ED|PDF^Report^L||^application^pdf^Base64^{}|||||F\r", "QUJD".repeat(768 * 1024));
     let nested = "OBX|1|ST|A^x^L||a\\F\\\\E\\F\\\\T\\|||||F\rOBX|2|ST|B^x^L||\\\\H\\\\Xzz\\|||||F\r";
     let open = "OBX|1|ST|A^x^L||C:\\temp|||||F\rNTE|1||\\\\server\\share\\\r";
     let rows: &[(&str, Vec<u8>, &str)] = &[
@@ -164,7 +168,11 @@ fn everything_else_that_is_wrong() {
         ("no HL7", b"GET / HTTP/1.1\r\n\r\n".to_vec(), "close MSH^1 100 ING-0001"),
         ("UTF-16, little endian", utf16(&whole, u16::to_le_bytes), "close MSH^1 101 ING-0004"),
         ("UTF-16, big endian", utf16(&whole, u16::to_be_bytes), "close MSH^1 101 ING-0004"),
-        ("UTF-16 with a mark", utf16(&format!("\u{feff}{whole}"), u16::to_le_bytes), "close MSH^1 101 ING-0004"),
+        (
+            "UTF-16 with a mark",
+            utf16(&format!("\u{feff}{whole}"), u16::to_le_bytes),
+            "close MSH^1 101 ING-0004",
+        ),
         ("10,000 segments", result("2.5.1", "UNICODE UTF-8", many.as_bytes()), "AA []"),
         ("3 MB in OBX-5", result("2.5.1", "UNICODE UTF-8", large.as_bytes()), "AA []"),
         ("nested escapes", result("2.5.1", "UNICODE UTF-8", nested.as_bytes()), "AA []"),
@@ -174,15 +182,27 @@ fn everything_else_that_is_wrong() {
             result("2.5.1", "UNICODE UTF-8", b"OBX|1|ST|A^x^L||M\xfcller|||||F\r"),
             "AA [CHARSET_NOT_UTF8]",
         ),
-        ("Latin-1 without MSH-18", result("2.5.1", "", b"OBX|1|ST|A^x^L||M\xfcller|||||F\r"), "AA [CHARSET_UNDECLARED]"),
-        ("unknown MSH-18", result("2.5.1", "KLINGON", b"OBX|1|ST|A^x^L||\xfc|||||F\r"), "AA [CHARSET_UNKNOWN]"),
+        (
+            "Latin-1 without MSH-18",
+            result("2.5.1", "", b"OBX|1|ST|A^x^L||M\xfcller|||||F\r"),
+            "AA [CHARSET_UNDECLARED]",
+        ),
+        (
+            "unknown MSH-18",
+            result("2.5.1", "KLINGON", b"OBX|1|ST|A^x^L||\xfc|||||F\r"),
+            "AA [CHARSET_UNKNOWN]",
+        ),
         ("no PID", admission(""), "AE PID^1 100 ING-0003"),
         ("no PID-3", admission("PID|1||||Fenwick\r"), "AE PID^1^3^1 101 ING-0010"),
         ("null PID-3", admission("PID|1||\"\"||Fenwick\r"), "AE PID^1^3^1 101 ING-0010"),
         ("birth date 19", admission("PID|1||42^^^GH^MR||Fenwick||19|F\r"), "AA []"),
         ("birth date 20261345", admission("PID|1||42^^^GH^MR||Fenwick||20261345|F\r"), "AA []"),
         ("two MSH in one frame", format!("{whole}{whole}").into_bytes(), "several"),
-        ("two MSH, the first without MSH-10", format!("{}{whole}", whole.replace("|N1|", "||")).into_bytes(), "several"),
+        (
+            "two MSH, the first without MSH-10",
+            format!("{}{whole}", whole.replace("|N1|", "||")).into_bytes(),
+            "several",
+        ),
         ("a batch trailer behind a message", format!("{whole}BTS|1\r").into_bytes(), "several"),
         ("MSH twice, the second no header", format!("{whole}MSH\r").into_bytes(), "AA [ADDITIONAL_HEADER]"),
         ("a segment before MSH", format!("EVN|A01\r{whole}").into_bytes(), "AR MSH^1 100 ING-0001"),
@@ -190,19 +210,63 @@ fn everything_else_that_is_wrong() {
         ("a letter as separator", whole.replace('|', "x").into_bytes(), "close MSH^1 101 ING-0001"),
         ("empty MSH-10", whole.replace("|N1|", "||").into_bytes(), "AE MSH^1^10^1 101 ING-0002"),
         ("null MSH-10", whole.replace("|N1|", "|\"\"|").into_bytes(), "AE MSH^1^10^1 101 ING-0002"),
-        ("empty MSH-9, before 2.5", whole.replace("ADT^A01", "").replace("2.5.1", "2.3").into_bytes(), "AE MSH^1^9^1 101 ING-0006"),
+        (
+            "empty MSH-9, before 2.5",
+            whole.replace("ADT^A01", "").replace("2.5.1", "2.3").into_bytes(),
+            "AE MSH^1^9^1 101 ING-0006",
+        ),
         ("an event that nobody knows", whole.replace("ADT^A01", "ADT^Z99").into_bytes(), "AA []"),
         ("a type that nobody knows", whole.replace("ADT^A01", "ZZZ^Z01").into_bytes(), "AA []"),
         ("a version that is none", whole.replace("2.5.1", "banana").into_bytes(), "AA [VERSION_UNKNOWN]"),
-        ("a version that there never was", whole.replace("2.5.1", "1.0").into_bytes(), "AA [VERSION_UNKNOWN]"),
-        ("an acknowledgement", b"MSH|^~\\&|A|B|C|D|2026||ACK^A01|7|P|2.5|||AL|AL\rMSA|AA|1\r".to_vec(), "- [RESPONSE]"),
-        ("an acknowledgement without MSH-10", b"MSH|^~\\&|A|B|C|D|2026||ACK||P|2.5\rMSA|AA|1\r".to_vec(), "- MSH^1^10^1 101 ING-0002"),
-        ("a response", b"MSH|^~\\&|A|B|C|D|2026||RSP^K22|7|P|2.5\rSFT|x\rMSA|AA|1\r".to_vec(), "- [RESPONSE]"),
-        ("a response that asks for a commit", b"MSH|^~\\&|A|B|C|D|2026||RSP^K22|7|P|2.5|||AL|NE\rMSA|AA|1\r".to_vec(), "CA [RESPONSE]"),
-        ("no PID, enhanced mode", String::from_utf8(admission("")).unwrap().replace("2.5.1|||", "2.5.1|||AL|NE").replace("NE|||", "NE||").into_bytes(), "CA []"),
-        ("no MSH-9, enhanced mode", b"MSH|^~\\&|A|B|C|D|2026|||7|P|2.5|||AL|NE\r".to_vec(), "CE MSH^1^9^1 101 ING-0006"),
-        ("no MSH-9, answered on success only", b"MSH|^~\\&|A|B|C|D|2026|||7|P|2.5|||SU|NE\r".to_vec(), "- MSH^1^9^1 101 ING-0006"),
-        ("line feeds, blank lines and a mark", format!("\u{feff}\n{}", whole.replace('\r', "\n\n")).into_bytes(), "AA [BYTE_ORDER_MARK BLANK_LINE LINE_FEED]"),
+        (
+            "a version that there never was",
+            whole.replace("2.5.1", "1.0").into_bytes(),
+            "AA [VERSION_UNKNOWN]",
+        ),
+        (
+            "an acknowledgement",
+            b"MSH|^~\\&|A|B|C|D|2026||ACK^A01|7|P|2.5|||AL|AL\rMSA|AA|1\r".to_vec(),
+            "- [RESPONSE]",
+        ),
+        (
+            "an acknowledgement without MSH-10",
+            b"MSH|^~\\&|A|B|C|D|2026||ACK||P|2.5\rMSA|AA|1\r".to_vec(),
+            "- MSH^1^10^1 101 ING-0002",
+        ),
+        (
+            "a response",
+            b"MSH|^~\\&|A|B|C|D|2026||RSP^K22|7|P|2.5\rSFT|x\rMSA|AA|1\r".to_vec(),
+            "- [RESPONSE]",
+        ),
+        (
+            "a response that asks for a commit",
+            b"MSH|^~\\&|A|B|C|D|2026||RSP^K22|7|P|2.5|||AL|NE\rMSA|AA|1\r".to_vec(),
+            "CA [RESPONSE]",
+        ),
+        (
+            "no PID, enhanced mode",
+            String::from_utf8(admission(""))
+                .unwrap()
+                .replace("2.5.1|||", "2.5.1|||AL|NE")
+                .replace("NE|||", "NE||")
+                .into_bytes(),
+            "CA []",
+        ),
+        (
+            "no MSH-9, enhanced mode",
+            b"MSH|^~\\&|A|B|C|D|2026|||7|P|2.5|||AL|NE\r".to_vec(),
+            "CE MSH^1^9^1 101 ING-0006",
+        ),
+        (
+            "no MSH-9, answered on success only",
+            b"MSH|^~\\&|A|B|C|D|2026|||7|P|2.5|||SU|NE\r".to_vec(),
+            "- MSH^1^9^1 101 ING-0006",
+        ),
+        (
+            "line feeds, blank lines and a mark",
+            format!("\u{feff}\n{}", whole.replace('\r', "\n\n")).into_bytes(),
+            "AA [BYTE_ORDER_MARK BLANK_LINE LINE_FEED]",
+        ),
     ];
     let found: Vec<_> = rows.iter().map(|(_, bytes, _)| outcome(bytes)).collect();
     let wrong: Vec<_> = rows
@@ -217,7 +281,8 @@ fn everything_else_that_is_wrong() {
 #[test]
 fn what_is_tolerated_is_mapped() {
     let feed = Feed::new(&FeedConfig::default(), PatientKeyer::new(b"negative"));
-    let large = format!("OBX|1|ED|PDF^Report^L||^application^pdf^Base64^{}|||||F\r", "QUJD".repeat(768 * 1024));
+    let large =
+        format!("OBX|1|ED|PDF^Report^L||^application^pdf^Base64^{}|||||F\r", "QUJD".repeat(768 * 1024));
     let many: String = (0..10_000).map(|n| format!("OBX|{n}|ST|C{n}^x^L||v|||||F\r")).collect();
     for bytes in [
         admission("PID|1||42^^^GH^MR||Fenwick||19|F\r"),
@@ -226,7 +291,9 @@ fn what_is_tolerated_is_mapped() {
         result("2.5.1", "UNICODE UTF-8", many.as_bytes()),
         result("2.5.1", "UNICODE UTF-8", b"OBX|1|ST|A^x^L||C:\\temp|||||F\r"),
     ] {
-        let Verdict::Store { message, .. } = accept(&feed, &bytes, Timestamp::from_millis(1), &mut Index::new()) else {
+        let Verdict::Store { message, .. } =
+            accept(&feed, &bytes, Timestamp::from_millis(1), &mut Index::new())
+        else {
             panic!("not stored")
         };
         assert!(matches!(mapping::map(&message, &bytes, &feed).unwrap(), Mapped::Events(_)));

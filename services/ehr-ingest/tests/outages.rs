@@ -48,7 +48,8 @@ async fn without_a_broker_senders_are_told_to_repeat_until_there_is_one() {
     sender.exchange(&message("ADT^A01", "B1")).await.is("AA", "B1", None);
 
     // A sender that wants no answer must not take silence for success.
-    let silent = String::from_utf8(message("ADT^A01", "B9")).unwrap().replacen("|2.5.1\r", "|2.5.1|||NE|AL\r", 1);
+    let silent =
+        String::from_utf8(message("ADT^A01", "B9")).unwrap().replacen("|2.5.1\r", "|2.5.1|||NE|AL\r", 1);
     let enhanced = silent.replace("NE|AL", "AL|NE");
 
     // In flight: the wire is there, but nothing comes back.

@@ -3,7 +3,10 @@
 //! They are sent to Kafka a window at a time, so that no frame, however large, takes the room of all other senders. The
 //! answer is made when the last one is settled.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use waybill_contracts::{MessageId, Timestamp};
@@ -17,6 +20,9 @@ use crate::accept::{Envelope, Layout, Reply};
 
 /// Messages of a frame that are on their way at the same time: with as many a record costs nearly the least it can.
 const WINDOW: usize = 256;
+
+/// How often a batch looks whether there is room again.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The messages of a frame, some of them on their way.
 pub(crate) struct Several<'a> {
@@ -33,6 +39,8 @@ pub(crate) struct Several<'a> {
     /// What is known, in the order of the messages.
     replies: Vec<Reply>,
     is_stored: bool,
+    /// The store had no room for longer than a sender waits: the rest is refused without waiting again.
+    has_given_up: bool,
 }
 
 #[expect(clippy::large_enum_variant, reason = "a repeat within a batch is rare")]
@@ -68,14 +76,19 @@ impl<'a> Several<'a> {
             window: Vec::new(),
             replies: Vec::with_capacity(layout.messages.len()),
             is_stored: true,
+            has_given_up: false,
         };
         several.fill(layout, index);
         Box::new(several)
     }
 
+    /// Begins as many as the window and the store have room for.
     fn fill(&mut self, layout: &Layout<'_>, index: &mut Index) {
-        while self.window.len() < WINDOW && self.replies.len() + self.window.len() < layout.messages.len() {
+        while self.window.len() < WINDOW && (self.has_given_up || self.store.admits()) {
             let at = self.replies.len() + self.window.len();
+            if at == layout.messages.len() {
+                return;
+            }
             let step = self.step(layout, at, index);
             self.window.push(step);
         }
@@ -119,7 +132,17 @@ impl<'a> Several<'a> {
             if self.replies.len() == layout.messages.len() {
                 return layout.answer(&self.replies, self.feed.feed.ack.batch, self.received_at);
             }
+            self.room().await;
             self.fill(&layout, &mut index);
+        }
+    }
+
+    /// Waits until the store takes more: what is in its way are other batches, and soon gone, or there is no broker.
+    async fn room(&mut self) {
+        let deadline = Instant::now() + self.feed.settings.ack_timeout.get();
+        while !self.has_given_up && !self.store.admits() {
+            self.has_given_up = Instant::now() >= deadline;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
