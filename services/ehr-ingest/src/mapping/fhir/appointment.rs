@@ -34,7 +34,7 @@ fn appointment(content: &Content<'_, '_>, at: usize, read: &Appointment<'_>) -> 
     for participant in &read.participant {
         let Some(actor) = &participant.actor else { continue };
         match kind_of(content, at, actor).as_deref() {
-            Some("Patient" | "RelatedPerson" | "Device" | "HealthcareService") => {}
+            None | Some("Patient" | "RelatedPerson" | "Device" | "HealthcareService") => {}
             Some("Location") => places.extend(people::place(content, at, actor)),
             Some(_) => {
                 let role = code(participant.r#type.first());
@@ -48,7 +48,6 @@ fn appointment(content: &Content<'_, '_>, at: usize, read: &Appointment<'_>) -> 
                 };
                 people_found.extend(people::practitioner(content, at, actor, role));
             }
-            None => {}
         }
     }
     clinical::Appointment {

@@ -29,7 +29,7 @@ pub(super) fn of_charge_item(content: &Content<'_, '_>, at: usize) -> Option<Eve
     let encounter = content
         .encounter_of(at, read.context.as_ref())
         .map(|(found, from)| encounter::encounter(content, from, &found))
-        .or_else(|| only_numbered(encounter::visit(content, at, read.context.as_ref())?));
+        .or_else(|| Some(only_numbered(encounter::visit(content, at, read.context.as_ref())?)));
     let event = ChargeEvent {
         source: content.source(at),
         patient,
@@ -46,12 +46,12 @@ pub(super) fn of_charge_item(content: &Content<'_, '_>, at: usize) -> Option<Eve
 }
 
 /// An encounter of which only the number is known.
-fn only_numbered(number: Identifier) -> Option<clinical::Encounter> {
-    Some(clinical::Encounter {
+fn only_numbered(number: Identifier) -> clinical::Encounter {
+    clinical::Encounter {
         identifier: vec![number],
         status: "unknown".to_owned(),
         ..clinical::Encounter::default()
-    })
+    }
 }
 
 fn charge_item(content: &Content<'_, '_>, at: usize, read: &ChargeItem<'_>) -> billing::ChargeItem {
@@ -174,7 +174,7 @@ fn encounter_of(content: &Content<'_, '_>, at: usize, read: &Claim<'_>) -> clini
         Some((found, from)) => encounter::encounter(content, from, &found),
         None => named
             .find_map(|reference: &Reference<'_>| {
-                only_numbered(encounter::visit(content, at, Some(reference))?)
+                Some(only_numbered(encounter::visit(content, at, Some(reference))?))
             })
             .unwrap_or_else(|| clinical::Encounter {
                 status: "unknown".to_owned(),
@@ -209,7 +209,7 @@ fn encounter_of(content: &Content<'_, '_>, at: usize, read: &Claim<'_>) -> clini
                 encounter.admit_source = value();
             }
             Some("admtype" | "admission-type") if encounter.priority.is_none() => {
-                encounter.priority = value()
+                encounter.priority = value();
             }
             _ => {}
         }

@@ -150,8 +150,8 @@ pub(super) fn place(
             .or_else(|| location.identifier.first().and_then(|identifier| text(&identifier.value)))
             .or_else(|| text(&reference.display));
         // R4 value set location-physical-type.
-        let kinds = location.physical_type.iter().flat_map(|kind| &kind.coding);
-        let level = match kinds.filter_map(|coding| coding.code.as_deref()).next() {
+        let mut kinds = location.physical_type.iter().flat_map(|kind| &kind.coding);
+        let level = match kinds.find_map(|coding| coding.code.as_deref()) {
             Some("bd") => &mut place.bed,
             Some("ro" | "ho" | "ca") => &mut place.room,
             Some("wa" | "area" | "wi") => &mut place.point_of_care,

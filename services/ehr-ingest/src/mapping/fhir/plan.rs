@@ -278,7 +278,7 @@ fn check_request(bundle: &Bundle<'_>, at: usize, issues: &mut Vec<Issue>) {
     }
     match (method, id, query) {
         (Some("POST"), Some(_), _) => {
-            report(IssueCode::Value, "the URL of POST is the resource type alone", "url")
+            report(IssueCode::Value, "the URL of POST is the resource type alone", "url");
         }
         (Some("PUT"), None, None) => {
             report(IssueCode::Value, "the URL of PUT names an id or a condition", "url");
