@@ -11,7 +11,7 @@ use story::{Event, Story, Told as _, about, alias, id, identifier, merge};
 use waybill_adt::{Census, EncounterKey, Join as _, Keying, Name};
 use waybill_contracts::{
     EventId,
-    clinical::{AliasLevel, EncounterChange as Change, PatientEvent},
+    clinical::{AliasLevel, Coverage, EncounterChange as Change, PatientEvent},
 };
 
 fn census(events: &[Event]) -> Census {
@@ -128,6 +128,22 @@ fn the_survivor_has_its_own_identifiers_and_knows_what_it_replaced() {
     assert_eq!(found.patient.identifier, [identifier("MR", "GH", "NEW")]);
     assert!(found.patient.active);
     assert_eq!((found.replaced, found.patient.link[0].r#type.as_str()), (vec![name("OLD")], "replaces"));
+}
+
+#[test]
+fn coverages_of_the_person_are_the_latest_and_the_survivor_s() {
+    let with = |plan: &str, event: PatientEvent| {
+        let coverage = Coverage { payer_id: Some(plan.into()), ..Coverage::default() };
+        person(PatientEvent { coverage: vec![coverage], ..event })
+    };
+    let mut events = vec![
+        with("NEWER", about("OLD", "Old", "11:00")),
+        with("OLDER", about("NEW", "New", "09:00")),
+        person(about("NEW", "New", "13:00")),
+    ];
+    events.extend(merged("OLD", "NEW", "Merged", "12:00"));
+    let found = census(&events).patient(&name("NEW")).unwrap();
+    assert_eq!(found.coverage[0].payer_id.as_deref(), Some("NEWER"), "nothing said is no information");
 }
 
 #[test]

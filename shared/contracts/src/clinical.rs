@@ -64,6 +64,12 @@ pub struct PatientEvent {
     /// Identifiers that stand for others from now on: merges, moves and changes of number.
     #[serde(default)]
     pub alias: Vec<Alias>,
+    /// Coverages in order (IN1): they change without a visit, too (A28, A31).
+    #[serde(default)]
+    pub coverage: Vec<Coverage>,
+    /// Guarantors (GT1).
+    #[serde(default)]
+    pub guarantor: Vec<Guarantor>,
 }
 record_of!(PatientEvent, "clinical.patient.v1");
 

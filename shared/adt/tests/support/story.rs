@@ -131,6 +131,8 @@ pub(crate) fn about(mrn: &str, family: &str, occurred: &str) -> PatientEvent {
         source: source(Some("GENHOSP"), &format!("{mrn}{family}"), occurred, occurred),
         patient: Patient { name: vec![name], ..patient(mrn) },
         alias: Vec::new(),
+        coverage: Vec::new(),
+        guarantor: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ use waybill_fhir::{
 
 use super::{
     content::{Content, Found},
+    coverage,
     datatypes::{
         addresses, concept, concepts, date_time, identifier, identifiers, name, names, opt_concept, telecoms,
         text,
@@ -25,7 +26,13 @@ const ETHNICITY: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core
 /// `clinical.patient` of a Patient.
 pub(super) fn event(content: &Content<'_, '_>, at: usize) -> Option<Event> {
     let (who, patient) = content.patient_at(at)?;
-    let event = PatientEvent { source: content.source(at), alias: aliases(&patient), patient };
+    let event = PatientEvent {
+        source: content.source(at),
+        alias: aliases(&patient),
+        patient,
+        coverage: coverage::of_patient(content, &who),
+        guarantor: Vec::new(),
+    };
     Some(content.event(at, &who, Payload::Patient(event)))
 }
 

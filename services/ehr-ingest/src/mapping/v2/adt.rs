@@ -53,8 +53,15 @@ pub(super) fn events(mapping: &Mapping<'_>, groups: &[Group], change: EncounterC
         let Some(pid) = mapping.message.segment_at(group.pid) else { continue };
         let patient = mapping.patient(&pid, &segments);
         let key = mapping.key(&pid);
-        let demographics =
-            PatientEvent { source: mapping.source.clone(), patient: patient.clone(), alias: Vec::new() };
+        let coverage = insurance::coverages(&segments, &mapping.reading);
+        let guarantor = insurance::guarantors(&segments, &mapping.reading);
+        let demographics = PatientEvent {
+            source: mapping.source.clone(),
+            patient: patient.clone(),
+            alias: Vec::new(),
+            coverage: coverage.clone(),
+            guarantor: guarantor.clone(),
+        };
         outbox.push(mapping, key, Payload::Patient(demographics));
         let pv1 = first(&segments, b"PV1")
             .filter(|pv1| change != EncounterChange::Update || is_about_a_visit(pv1, &mapping.reading));
@@ -63,8 +70,8 @@ pub(super) fn events(mapping: &Mapping<'_>, groups: &[Group], change: EncounterC
                 source: mapping.source.clone(),
                 patient,
                 encounter: encounter::encounter(&segments, &pv1, change, &mapping.reading),
-                coverage: insurance::coverages(&segments, &mapping.reading),
-                guarantor: insurance::guarantors(&segments, &mapping.reading),
+                coverage,
+                guarantor,
                 change,
                 observation: observations(&segments, &mapping.reading),
             };

@@ -178,7 +178,14 @@ pub(super) fn events(mapping: &Mapping<'_>, groups: &[Group], what: Renumbering)
         let mut now = survivor.clone();
         now.link = others.iter().map(|other| to(link, &other.patient.identifier)).collect();
         let event = |patient, alias: Vec<Alias>| {
-            Payload::Patient(PatientEvent { source: mapping.source.clone(), patient, alias })
+            let (coverage, guarantor) = (Vec::new(), Vec::new());
+            Payload::Patient(PatientEvent {
+                source: mapping.source.clone(),
+                patient,
+                alias,
+                coverage,
+                guarantor,
+            })
         };
         outbox.push(mapping, key, event(now, aliases.into_iter().flatten().collect()));
         for other in others {
