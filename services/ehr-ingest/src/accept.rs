@@ -45,7 +45,6 @@ use crate::{
 
 /// What to do with a message.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once per message and taken apart at once")]
 pub enum Verdict {
     /// Store it; then answer.
     Store {

@@ -236,7 +236,7 @@ async fn a_batch_that_is_larger_than_what_may_be_on_its_way_is_stored_whole() {
     let (mut reading, mut writing) = sender.stream.split();
     let read = async {
         let mut answers = Vec::new();
-        while answers.iter().filter(|byte| **byte == 0x1c).count() < 30 {
+        while !answers.ends_with(b"BTS|300\r\x1c\r") || answers.split(|byte| *byte == 0x1c).count() < 31 {
             assert_ne!(reading.read_buf(&mut answers).await.unwrap(), 0);
         }
         answers

@@ -153,12 +153,18 @@ fn result(version: &str, charset: &str, rest: &[u8]) -> Vec<u8> {
         .concat()
 }
 
+/// 10,000 observations.
+fn many() -> String {
+    let lines: Vec<String> = (0..10_000).map(|n| format!("OBX|{n}|ST|C{n}^x^L||v|||||F\r")).collect();
+    lines.concat()
+}
+
 #[test]
 fn everything_else_that_is_wrong() {
     let utf16 =
         |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
     let whole = String::from_utf8(admission(PID)).unwrap();
-    let many: String = (0..10_000).map(|n| format!("OBX|{n}|ST|C{n}^x^L||v|||||F\r")).collect();
+    let many = many();
     let large =
         format!("OBX|1|ED|PDF^Report^L||^application^pdf^Base64^{}|||||F\r", "QUJD".repeat(768 * 1024));
     let nested = "OBX|1|ST|A^x^L||a\\F\\\\E\\F\\\\T\\|||||F\rOBX|2|ST|B^x^L||\\\\H\\\\Xzz\\|||||F\r";
@@ -283,7 +289,7 @@ fn what_is_tolerated_is_mapped() {
     let feed = Feed::new(&FeedConfig::default(), PatientKeyer::new(b"negative"));
     let large =
         format!("OBX|1|ED|PDF^Report^L||^application^pdf^Base64^{}|||||F\r", "QUJD".repeat(768 * 1024));
-    let many: String = (0..10_000).map(|n| format!("OBX|{n}|ST|C{n}^x^L||v|||||F\r")).collect();
+    let many = many();
     for bytes in [
         admission("PID|1||42^^^GH^MR||Fenwick||19|F\r"),
         result("2.5.1", "KLINGON", b"OBX|1|ST|A^x^L||\xfc|||||F\r"),

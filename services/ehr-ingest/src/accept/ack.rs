@@ -90,6 +90,7 @@ impl Owed {
     }
 
     /// The same for a message that is a response.
+    #[must_use]
     pub const fn of_response(self) -> Self {
         Self { when: When::IsResponse, ..self }
     }

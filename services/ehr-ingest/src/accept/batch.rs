@@ -236,12 +236,14 @@ impl<'a> Layout<'a> {
             for batch in &self.batches[file.batches.clone()] {
                 let replies = &replies[batch.messages.clone()];
                 if batch.ends.is_there() {
-                    let mut comment = mismatch("BTS", &batch.ends, batch.messages.len(), "messages");
+                    let mismatch = mismatch("BTS", &batch.ends, batch.messages.len(), "messages");
                     let lost = replies.iter().filter(|reply| **reply == Reply::Close).count();
-                    if lost > 0 {
-                        let separator = if comment.is_empty() { "" } else { "; " };
-                        comment.push_str(&format!("{separator}{lost} without a usable MSH were refused"));
-                    }
+                    let lost = (lost > 0).then(|| format!("{lost} without a usable MSH were refused"));
+                    let said: Vec<_> = [Some(mismatch).filter(|said| !said.is_empty()), lost]
+                        .into_iter()
+                        .flatten()
+                        .collect();
+                    let comment = said.join("; ");
                     answer.batch_header(batch.ends.header.as_ref(), Heading { comment: &comment, ..heading });
                 }
                 for reply in replies {
