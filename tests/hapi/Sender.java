@@ -39,7 +39,7 @@ public final class Sender {
     PipeParser acknowledgements = strict.getPipeParser();
 
     Connection connection = generic.newClient(host, port, false);
-    connection.getInitiator().setTimeout(20, TimeUnit.SECONDS);
+    connection.getInitiator().setTimeout(10, TimeUnit.SECONDS);
     for (int index = 0; index < paths.size(); index++) {
       byte[] bytes = Files.readAllBytes(Path.of(paths.get(index)));
       String way = "initiator";
@@ -57,7 +57,7 @@ public final class Sender {
         answer = exchange(host, port, bytes);
         if (!connection.isOpen()) {
           connection = generic.newClient(host, port, false);
-          connection.getInitiator().setTimeout(20, TimeUnit.SECONDS);
+          connection.getInitiator().setTimeout(10, TimeUnit.SECONDS);
         }
       }
       System.out.println(index + "\t" + way + "\t" + judge(acknowledgements, answer, controlId));
@@ -85,7 +85,7 @@ public final class Sender {
   /** One message in a frame, one answer, without HAPI's view of either. */
   private static String exchange(String host, int port, byte[] message) throws Exception {
     try (Socket socket = new Socket(host, port)) {
-      socket.setSoTimeout(20_000);
+      socket.setSoTimeout(10_000);
       OutputStream out = socket.getOutputStream();
       out.write(MllpConstants.START_BYTE);
       out.write(message);

