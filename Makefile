@@ -44,9 +44,9 @@ chaos: stack-up build ## kill -9 of every service and the broker, ten times each
 	@$(WITH_STACK) WAYBILL_CHAOS_ROUNDS=$${WAYBILL_CHAOS_ROUNDS:-10} cargo test -p waybill-tests --test chaos -- --nocapture
 
 .PHONY: bench
-bench: stack-up ## speed beside a raw producer and a null MLLP server, release build, same run
+bench: stack-up ## speed beside two HL7 crates, a raw producer, a null MLLP server and Apache Camel; BENCH='--quick parse' does less
 	cargo build --release -p ehr-ingest -p waybillctl -p waybill-tests --bins
-	@$(WITH_STACK) target/release/bench
+	@$(WITH_STACK) target/release/bench $(BENCH)
 
 .PHONY: fuzz
 fuzz: $(CARGO_FUZZ) ## every fuzz target for FUZZ_SECONDS (60); stops at the first finding

@@ -1,9 +1,11 @@
-//! The producer: idempotent, `acks=all`, one polling thread, one wake-up per batch of delivery reports.
+//! The producer: idempotent, `acks=all`, a polling thread per client, one wake-up per batch of delivery reports.
 //!
 //! - [`Producer::send`] enqueues a group of records at once and in order, and never waits: too many records in flight
 //!   are an error of class `unavailable` at once, so that the caller can push back on its own sender.
 //! - The group is done when its last record is acknowledged, or when its first one fails. A record that failed may
 //!   have been written all the same (it timed out in flight): repeat it with the same id.
+//! - Where records gather, those that leave one by one and those that leave in company go through a client each. One
+//!   of them has records on their way at any time, so that order per key holds across both.
 //! - While no broker answers the producer is not ready, looks for one every second, and recovers by itself.
 //! - An error that librdkafka calls fatal (an idempotent producer that lost its sequence) does not end the process: the
 //!   client is thrown away with what is in flight, which fails as `unavailable`, and a new one is made. Order per key
@@ -87,7 +89,6 @@ struct Handle {
 
 /// Owned by the clones, the thread and the client's callbacks.
 struct Shared {
-    pub(super) config: ClientConfig,
     max_in_flight: usize,
     in_flight: AtomicUsize,
     idle: Notify,
@@ -97,9 +98,29 @@ struct Shared {
     /// Every connection broke, which an idle one does by itself; the thread looks whether a broker answers.
     pub(super) suspect: AtomicBool,
     pub(super) closed: AtomicBool,
+    /// The client; where records gather, a second one for those that leave in company.
+    pub(super) lanes: Vec<Lane>,
+    /// Threads that still run.
+    pub(super) threads: AtomicUsize,
+}
+
+/// A client and its settings.
+struct Lane {
+    pub(super) config: ClientConfig,
     /// Replaced after a fatal error, empty once closed.
     pub(super) client: RwLock<Option<Arc<Client>>>,
 }
+
+/// Records that leave one by one.
+const ALONE: usize = 0;
+/// Records that leave in company, where records gather.
+const IN_COMPANY: usize = 1;
+/// librdkafka's idempotent producer sends nothing more of a partition while five of its records are on their way, and until
+/// they have arrived its thread spins on those that wait (`RD_KAFKA_IDEMP_MAX_INFLIGHT` is compared with records, not
+/// requests; seen in 2.12.1). So what is more than a few leaves in one request.
+const FEW: usize = 4;
+/// How long the client waits for all of a company: as long as it takes to hand them over.
+const COMPANY_LINGER: Duration = Duration::from_micros(100);
 
 impl Producer {
     /// Starts the client, its thread and the task that wakes waiters; needs a tokio runtime around it.
@@ -112,9 +133,15 @@ impl Producer {
     ) -> Result<Self, KafkaError> {
         config.namespace()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| KafkaError::NoRuntime)?;
-        let client_config = config.producer(options.linger, options.delivery_timeout, options.max_in_flight);
+        let lane = |linger| Lane {
+            config: config.producer(linger, options.delivery_timeout, options.max_in_flight),
+            client: RwLock::new(None),
+        };
+        let mut lanes = vec![lane(options.linger)];
+        if options.gather {
+            lanes.push(lane(COMPANY_LINGER));
+        }
         let shared = Arc::new(Shared {
-            config: client_config,
             max_in_flight: options.max_in_flight,
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -123,11 +150,16 @@ impl Producer {
             health: Health::new(probe),
             suspect: AtomicBool::new(true),
             closed: AtomicBool::new(false),
-            client: RwLock::new(None),
+            threads: AtomicUsize::new(lanes.len()),
+            lanes,
         });
         shared.health.set(Trouble::Broker, "no broker has answered yet");
-        *shared.client.write() = Some(poll::client(&shared)?);
-        poll::spawn(&shared)?;
+        for lane in &shared.lanes {
+            *lane.client.write() = Some(poll::client(&shared, lane)?);
+        }
+        for number in 0..shared.lanes.len() {
+            poll::spawn(&shared, number)?;
+        }
         let hub = shared.clone();
         runtime.spawn(async move { hub.hub.run().await });
         Ok(Self(Arc::new(Handle { shared })))
@@ -148,7 +180,7 @@ impl Producer {
         }
         let group = Group::new(total);
         if let Some(records) = gathering.admit(records, &group) {
-            shared.hand_over(total, records.iter().map(OutRecord::raw), &group);
+            shared.hand_over(lane_of(total), total, records.iter().map(OutRecord::raw), &group);
         }
         Delivery(State::Waiting(group))
     }
@@ -166,7 +198,7 @@ impl Producer {
             gathering.leave(total);
         }
         let group = Group::new(total);
-        shared.hand_over(total, records, &group);
+        shared.hand_over(ALONE, total, records, &group);
         Delivery(State::Waiting(group))
     }
 
@@ -228,8 +260,14 @@ impl Shared {
     }
 
     /// Gives records that are counted in to the client, in order.
-    fn hand_over<'a>(&self, total: usize, records: impl Iterator<Item = RawRecord<'a>>, group: &Arc<Group>) {
-        let client = self.client.read().clone();
+    fn hand_over<'a>(
+        &self,
+        lane: usize,
+        total: usize,
+        records: impl Iterator<Item = RawRecord<'a>>,
+        group: &Arc<Group>,
+    ) {
+        let client = self.lanes[lane].client.read().clone();
         for (at, record) in records.enumerate() {
             let topic = record.topic;
             let given = match &client {
@@ -257,9 +295,12 @@ impl Shared {
     /// `n` records are no longer on their way: those that waited for them leave.
     pub(super) fn arrived(&self, n: usize) {
         let Some(gathering) = &self.gathering else { return };
-        for waiting in gathering.arrived(n) {
+        let leaving = gathering.arrived(n);
+        // One lane for all of them: nothing is on its way on the other one, so no record overtakes another.
+        let lane = lane_of(leaving.iter().map(|waiting| waiting.records.len()).sum());
+        for waiting in leaving {
             let records = waiting.records.iter().map(OutRecord::raw);
-            self.hand_over(waiting.records.len(), records, &waiting.group);
+            self.hand_over(lane, waiting.records.len(), records, &waiting.group);
         }
     }
 
@@ -282,6 +323,11 @@ impl Shared {
             self.health.set(Trouble::Broker, "no broker acknowledges records");
         }
     }
+}
+
+/// Where records gather: the lane of so many that leave together.
+fn lane_of(records: usize) -> usize {
+    if records > FEW { IN_COMPANY } else { ALONE }
 }
 
 fn count_error(topic: &str, error: &ProduceError) {

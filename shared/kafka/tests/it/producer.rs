@@ -46,6 +46,73 @@ async fn writes_groups_in_order_and_the_topic_can_be_read_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_gather_keep_their_order_alone_and_in_company() {
+    let Some(config) = real() else { return };
+    let out = topic(&config, "out.v1");
+    create(&config, &[(&out, 3)]).await;
+    let options = ProducerOptions { linger: Duration::ZERO, gather: true, ..ProducerOptions::default() };
+    let producer = Producer::start(&config, options, Arc::new(NoProbe)).unwrap();
+    for round in 0..40 {
+        // One that is awaited, then some at once, then one more.
+        let first = round * 50;
+        producer.send(numbered(&out, first..first + 1, 7)).await.unwrap();
+        let others: Vec<_> = (first + 1..first + 50)
+            .map(|number| producer.send(numbered(&out, number..number + 1, 7)))
+            .collect();
+        for delivery in others {
+            delivery.await.unwrap();
+        }
+    }
+    assert_eq!(producer.in_flight(), 0);
+    let records = read_all(&config, &out).await.unwrap();
+    assert_eq!(records.len(), 2000, "no repeats");
+    check(&records, 2000);
+    clean_up(&config).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_gather_fail_with_those_before_them_or_get_through() {
+    let cluster = Mock::new(1).unwrap();
+    cluster.create_topic("out", 1, 1).unwrap();
+    let config = mock(&cluster);
+    let out = topic(&config, "out");
+    let options = ProducerOptions {
+        linger: Duration::ZERO,
+        delivery_timeout: Duration::from_secs(2),
+        max_in_flight: 10,
+        gather: true,
+    };
+    let producer = Producer::start(&config, options, Arc::new(NoProbe)).unwrap();
+    producer.send(numbered(&out, 0..1, 1)).await.unwrap();
+    cluster.broker_down(1).unwrap();
+    let first = producer.send(numbered(&out, 1..2, 1));
+    let waiting: Vec<_> =
+        (2..10).map(|number| producer.send(numbered(&out, number..number + 1, 1))).collect();
+    let full = producer.send(numbered(&out, 10..12, 1)).await.unwrap_err();
+    assert!(matches!(full, ProduceError::Full { .. }), "those that wait are counted: {full}");
+    assert_eq!(first.await.unwrap_err().class(), ErrorClass::Unavailable);
+    cluster.broker_up(1).unwrap();
+    for delivery in waiting {
+        delivery.await.unwrap();
+    }
+    // One that the client refuses while others wait.
+    let before = producer.send(numbered(&out, 12..13, 1));
+    let mut huge = numbered(&out, 13..14, 1);
+    huge[0].value = vec![b'x'; 20 << 20];
+    let (huge, after) = (producer.send(huge), producer.send(numbered(&out, 14..15, 1)));
+    before.await.unwrap();
+    assert_eq!(huge.await.unwrap_err().class(), ErrorClass::Data);
+    after.await.unwrap();
+    // Dropped with records that wait: they fail, they do not hang.
+    cluster.broker_down(1).unwrap();
+    let left: Vec<_> = (15..20).map(|number| producer.send(numbered(&out, number..number + 1, 1))).collect();
+    drop(producer);
+    for delivery in left {
+        assert!(delivery.await.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn says_at_once_that_too_much_is_in_flight_and_that_a_record_is_too_large() {
     let cluster = Mock::new(1).unwrap();
     cluster.create_topic("out", 1, 1).unwrap();
