@@ -42,7 +42,7 @@ async fn every_sample_is_answered_stored_and_closed() {
     let messages: Vec<_> = waybill_simulator::folder::read(&folder, true)
         .unwrap()
         .into_iter()
-        .filter(|m| has_header(&m.bytes))
+        .filter(|m| has_header(&m.bytes) && !m.is_fhir())
         .collect();
     assert!(files.len() > 200 && messages.len() > 400, "{} files, {} messages", files.len(), messages.len());
     let (files, headless): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| has_header(&file.bytes));
@@ -133,6 +133,22 @@ async fn answered(waybill: &Installation, feed: &'static str, outgoing: Vec<Outg
     report.records.into_iter().map(|record| Sent { letter: letters[record.index].clone(), record }).collect()
 }
 
+/// Whether all messages of a file that holds several are in Kafka, each with a closed waybill.
+fn is_all_of(sent: &Sent, evidence: &Evidence) -> bool {
+    let mut rest = sent.letter.outgoing.bytes.clone();
+    let known = evidence.stored.iter().chain(&evidence.refused);
+    for part in known.filter(|part| part.feed == sent.letter.feed && !part.bytes.is_empty()) {
+        let found = rest.windows(part.bytes.len()).position(|window| window == part.bytes);
+        let is_settled = evidence.waybills.get(&part.id).is_some_and(|waybill| waybill.is_settled());
+        if let (Some(at), true) = (found, is_settled) {
+            rest.drain(at..at + part.bytes.len());
+        }
+    }
+    // What is left belongs to no message: the segments of the batch, and blank lines.
+    let mut left = rest.split(|byte| matches!(byte, b'\r' | b'\n')).filter(|line| !line.is_empty());
+    left.all(|line| [&b"FHS"[..], b"BHS", b"BTS", b"FTS"].iter().any(|name| line.starts_with(name)))
+}
+
 /// Byte for byte in Kafka, and a closed waybill.
 fn judge(evidence: &Evidence) {
     let index = |stored: &'_ [waybill_demo::evidence::Stored]| -> HashMap<(String, String), _> {
@@ -144,6 +160,11 @@ fn judge(evidence: &Evidence) {
         let key = (sent.letter.feed.to_owned(), sent.record.sha256.clone());
         let found = if sent.is_accepted() { stored.get(&key) } else { refused.get(&key) };
         let Some(found) = found else {
+            // A batch, or several messages in one frame: each is a message of its own.
+            if sent.is_accepted() && is_all_of(sent, evidence) {
+                *states.entry("in parts".to_owned()).or_default() += 1;
+                continue;
+            }
             wrong.push(format!("{} answered {:?}, not in Kafka", sent.name(), sent.record.ack));
             continue;
         };
@@ -179,8 +200,9 @@ async fn answers_are_on_record(waybill: &Installation, evidence: &Evidence) {
         let id = known
             .filter(|stored| stored.feed == sent.letter.feed && stored.sha256 == sent.record.sha256)
             .map(|stored| stored.id)
-            .next()
-            .unwrap();
+            .next();
+        // Of a file in parts each part has an answer of its own.
+        let Some(id) = id else { continue };
         assert_eq!(Some(&codes[&id]), sent.record.ack.as_ref(), "{}", sent.name());
     }
 }

@@ -43,7 +43,7 @@ async fn a_wrong_number_of_partitions_is_named() {
     // A topic and its dead letters, manifests and receipts: what goes together must have the same number.
     for (unit, topic) in [
         (Unit::EhrIngest, "inbound.message.v1"),
-        (Unit::LabDistributor, "lab.result.v1"),
+        (Unit::LabDistributor, "delivery.manifest.v1"),
         (Unit::ConfirmationTracker, "delivery.manifest.v1"),
     ] {
         let name = waybill.topics().name(topic).to_string();

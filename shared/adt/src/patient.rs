@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use waybill_contracts::{
     EventId, Phi,
-    clinical::PatientEvent,
+    clinical::{Coverage, Guarantor, PatientEvent},
     fhir::{
         Address, CodeableConcept, ContactPoint, HumanName, Identifier, Patient, PatientContact, PatientLink,
     },
@@ -21,6 +21,8 @@ macro_rules! demographics {
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct PatientState {
             identifier: Register<Vec<Identifier>>,
+            coverage: Register<Vec<Coverage>>,
+            guarantor: Register<Vec<Guarantor>>,
             $($field: Register<$ty>,)*
         }
 
@@ -30,6 +32,8 @@ macro_rules! demographics {
                 // Of the two events of a merge the survivor's is the later one.
                 let stamp = Stamp::new(&event.source, id, u8::from(event.patient.active));
                 self.identifier.write(stamp, &event.patient.identifier, false);
+                self.coverage.write(stamp, &event.coverage, false);
+                self.guarantor.write(stamp, &event.guarantor, false);
                 $(self.$field.write(stamp, &event.patient.$field, false);)*
             }
 
@@ -45,6 +49,8 @@ macro_rules! demographics {
 
             /// Adds what is known under an identifier that this one has replaced: all but the identifiers.
             pub(crate) fn absorb(&mut self, replaced: &Self) {
+                self.coverage.join(&replaced.coverage);
+                self.guarantor.join(&replaced.guarantor);
                 $(self.$field.join(&replaced.$field);)*
             }
         }
@@ -82,6 +88,10 @@ pub struct Demographics {
     pub name: Name,
     /// The patient; of the survivor's record, with what was said later under identifiers that it has replaced.
     pub patient: Patient,
+    /// Coverages of the person.
+    pub coverage: Vec<Coverage>,
+    /// Guarantors of the person.
+    pub guarantor: Vec<Guarantor>,
     /// The identifiers that it has replaced.
     pub replaced: Vec<Name>,
 }
@@ -100,6 +110,7 @@ impl Demographics {
                 }],
             })
             .collect();
-        Self { name, patient, replaced }
+        let (coverage, guarantor) = (state.coverage.get().clone(), state.guarantor.get().clone());
+        Self { name, patient, coverage, guarantor, replaced }
     }
 }

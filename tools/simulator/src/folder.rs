@@ -111,7 +111,10 @@ pub fn read(folder: &Path, split: bool) -> anyhow::Result<Vec<Outgoing>> {
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
         if has_extension(&path, "json") {
-            messages.push(Outgoing::new(bytes).from_file(name));
+            // Folders of messages hold other JSON too.
+            if is_resource(&bytes) {
+                messages.push(Outgoing::new(bytes).from_file(name));
+            }
             continue;
         }
         let bytes = on_the_wire(&bytes);
@@ -135,6 +138,13 @@ fn collect(path: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether it begins as a FHIR resource does, which need not be whole.
+fn is_resource(bytes: &[u8]) -> bool {
+    const TYPE: &[u8] = b"\"resourceType\"";
+    let start = &bytes[..bytes.len().min(4096)];
+    bytes.first() == Some(&b'{') && start.windows(TYPE.len()).any(|window| window == TYPE)
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {
