@@ -189,7 +189,11 @@ impl Profile {
 
     /// What `message` would have been from a sender that keeps to the standard; `None` when no rule changes it. Segments
     /// keep their number and order.
-    pub fn rewrite_v2(&self, message: &Message<'_>, charset: Option<waybill_hl7v2::Charset>) -> Option<Vec<u8>> {
+    pub fn rewrite_v2(
+        &self,
+        message: &Message<'_>,
+        charset: Option<waybill_hl7v2::Charset>,
+    ) -> Option<Vec<u8>> {
         rewrite::rewrite(self, message, charset, &mut Vec::new())
     }
 

@@ -45,7 +45,8 @@ fn segments(profile: &Profile, segments: &str) -> String {
 }
 
 fn feed(file: &str) -> Feed {
-    let config = FeedConfig { name: "site".into(), profile: Some(profiles().join(file)), ..FeedConfig::default() };
+    let config =
+        FeedConfig { name: "site".into(), profile: Some(profiles().join(file)), ..FeedConfig::default() };
     Feed::open(&config, PatientKeyer::new(b"test")).unwrap()
 }
 
@@ -117,7 +118,10 @@ fn a_laboratory_of_its_own_kind_becomes_standard_results() {
     assert_eq!((codes(0), codes(1)), (vec!["GLU", "2345-7"], vec!["K", "2823-3"]));
     assert_eq!(report.result[0].code.coding[1].system.as_deref(), Some("http://loinc.org"));
     assert_eq!(report.result[0].interpretation, ["H"]);
-    assert_eq!((report.result[0].status.as_str(), report.result[1].status.as_str()), ("final", "preliminary"));
+    assert_eq!(
+        (report.result[0].status.as_str(), report.result[1].status.as_str()),
+        ("final", "preliminary")
+    );
     let organism = report.result[2].value_codeable_concept.as_ref().unwrap();
     assert_eq!(organism.coding[1].code.as_deref(), Some("112283007"));
     assert_eq!(report.result[3].value_string.as_ref().unwrap().expose(), "ECO", "text is no code");
@@ -194,9 +198,7 @@ fn a_z_segment_speaks_for_the_segment_before_it_and_never_for_another_patient() 
     let pv1 = format!("PV1|1{}", "|".repeat(17));
     assert_eq!(
         segments(&visit, "PID|1|||||||||||||||||A\nPV1|1\nPID|2\nPV1|1\nPID|3|||||||||||||||||C\nPV1|1\n"),
-        format!(
-            "PID|1|||||||||||||||||A\n{pv1}|A\nPID|2\nPV1|1\nPID|3|||||||||||||||||C\n{pv1}|C\n"
-        )
+        format!("PID|1|||||||||||||||||A\n{pv1}|A\nPID|2\nPV1|1\nPID|3|||||||||||||||||C\n{pv1}|C\n")
     );
     let order = profile("[[copy]]\nfrom = \"ORC-2\"\nto = \"OBR-2\"\n", &[]);
     assert_eq!(
@@ -244,7 +246,8 @@ fn defaults_are_escaped_and_drops_reach_every_repetition() {
 #[test]
 fn translations_keep_the_senders_own_coding_when_they_add() {
     let csv = "code,system,target_code,target_system,target_display\nGLU,L,2345-7,LN,Glucose\n";
-    let add = profile("[[translate]]\nfield = \"OBX-3\"\ntable = \"t.csv\"\nmode = \"add\"\n", &[("t.csv", csv)]);
+    let add =
+        profile("[[translate]]\nfield = \"OBX-3\"\ntable = \"t.csv\"\nmode = \"add\"\n", &[("t.csv", csv)]);
     for (sent, becomes) in [
         ("GLU^Gl^L", "GLU^Gl^L^2345-7^Glucose^LN"),
         // Another system's code of the same letters.
@@ -266,23 +269,28 @@ fn translations_keep_the_senders_own_coding_when_they_add() {
 #[test]
 fn translations_replace_where_a_table_of_hl7_has_the_code() {
     let csv = format!("{HEAD}FIN,F,,\n\"a,b\",Z,,\n");
-    let replace =
-        profile("[[translate]]\nfield = \"OBX-11\"\ntable = \"t.csv\"\nmode = \"replace\"\n", &[("t.csv", &csv)]);
+    let replace = profile(
+        "[[translate]]\nfield = \"OBX-11\"\ntable = \"t.csv\"\nmode = \"replace\"\n",
+        &[("t.csv", &csv)],
+    );
     for (sent, becomes) in
         [("FIN", "F"), (" FIN ", "F"), ("FIN^Final^LOCAL", "F^^"), ("a,b", "Z"), ("X", "X"), ("fin", "fin")]
     {
         let line = |field: &str| format!("OBX|1|NM|G||1||||||{field}\n");
         assert_eq!(segments(&replace, &line(sent)), line(becomes), "{sent}");
     }
-    let part =
-        profile("[[translate]]\nfield = \"PID-3.5\"\ntable = \"t.csv\"\nmode = \"replace\"\n", &[("t.csv", &csv)]);
+    let part = profile(
+        "[[translate]]\nfield = \"PID-3.5\"\ntable = \"t.csv\"\nmode = \"replace\"\n",
+        &[("t.csv", &csv)],
+    );
     assert_eq!(segments(&part, "PID|1||1^^^A^FIN~2^^^B^X~3^^^C^FIN\n"), "PID|1||1^^^A^F~2^^^B^X~3^^^C^F\n");
 }
 
 #[test]
 fn odd_delimiters_and_character_sets_are_the_messages_own() {
     let csv = format!("{HEAD}é#,A&B,LN,Naïve\n");
-    let add = profile("[[translate]]\nfield = \"OBX-3\"\ntable = \"t.csv\"\nmode = \"add\"\n", &[("t.csv", &csv)]);
+    let add =
+        profile("[[translate]]\nfield = \"OBX-3\"\ntable = \"t.csv\"\nmode = \"add\"\n", &[("t.csv", &csv)]);
     let latin = b"MSH#*~\\$#L#L###20260101##ORU*R01#1#P#2.5######8859/1\rOBX#1#NM#\xe9\\F\\*x\r";
     let message = Message::parse(latin).unwrap();
     let changed = add.rewrite_v2(&message, None).unwrap();

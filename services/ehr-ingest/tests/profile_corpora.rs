@@ -31,7 +31,8 @@ fn names(message: &Message<'_>) -> Vec<Vec<u8>> {
 /// Whether a rule applied.
 fn check(feed: &Feed, bytes: &[u8]) -> bool {
     feed.rewrite_fhir(bytes);
-    if let Verdict::Store { message, .. } = accept(feed, bytes, Timestamp::from_millis(0), &mut Index::new()) {
+    if let Verdict::Store { message, .. } = accept(feed, bytes, Timestamp::from_millis(0), &mut Index::new())
+    {
         assert_eq!(message.body.bytes().unwrap(), bytes);
         let _ = mapping::map(&message, bytes, feed);
     }

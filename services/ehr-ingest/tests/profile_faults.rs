@@ -40,26 +40,62 @@ fn each_fault_has_its_file_and_line() {
         ("[[copy]]\nfrom = \"IN1[2]-3\"\nto = \"PID-3\"\n", "profile.toml:3: from names one occurrence"),
         ("[[move]]\nfrom = \"PID-2\"\nto = \"MSH-2\"\n", "profile.toml:4: to is MSH-1 or MSH-2"),
         ("[[move]]\nfrom = \"MSH-1\"\nto = \"PID-2\"\n", "profile.toml:3: from is MSH-1 or MSH-2"),
-        ("[[move]]\nfrom = \"PID-2\"\nto = \"PID-2\"\n", "profile.toml:4: to is where the value stands already"),
-        ("[[move]]\nfrom = \"PID-3\"\nto = \"PID-3.4\"\n", "profile.toml:4: to is where the value stands already"),
-        ("[[move]]\nfrom = \"BHS-3\"\nto = \"PID-3\"\n", "profile.toml:3: from is in the header or trailer of a batch"),
-        ("[[copy]]\nfrom = \"PID-2\"\nto = \"PID-3\"\nwhen = [\"ADT_A01\"]\n", "profile.toml:5: when has something"),
+        (
+            "[[move]]\nfrom = \"PID-2\"\nto = \"PID-2\"\n",
+            "profile.toml:4: to is where the value stands already",
+        ),
+        (
+            "[[move]]\nfrom = \"PID-3\"\nto = \"PID-3.4\"\n",
+            "profile.toml:4: to is where the value stands already",
+        ),
+        (
+            "[[move]]\nfrom = \"BHS-3\"\nto = \"PID-3\"\n",
+            "profile.toml:3: from is in the header or trailer of a batch",
+        ),
+        (
+            "[[copy]]\nfrom = \"PID-2\"\nto = \"PID-3\"\nwhen = [\"ADT_A01\"]\n",
+            "profile.toml:5: when has something",
+        ),
         ("[[default]]\nfield = \"PV1-2\"\nvalue = \"\"\n", "profile.toml:4: value is empty"),
         ("[[drop]]\nfield = \"PID-19\"\nreason = \" \"\n", "profile.toml:4: reason is empty"),
         ("[[drop]]\nfield = \"PV1\"\nreason = \"x\"\n", "profile.toml:3: only a Z segment"),
         ("[[authority]]\nname = \"A\"\naliases = []\n", "profile.toml:4: aliases is empty"),
-        ("[[authority]]\nname = \"A\"\naliases = [\"B\",\n\"B\"]\n", "profile.toml:5: the alias is in use already"),
+        (
+            "[[authority]]\nname = \"A\"\naliases = [\"B\",\n\"B\"]\n",
+            "profile.toml:5: the alias is in use already",
+        ),
         ("charset = \"klingon\"\n", "profile.toml:2: charset is not a character set"),
         ("utc_offset = \"1\"\n", "profile.toml:2: utc_offset is not of the form +01:00"),
         ("default_authority = \"\"\n", "profile.toml:2: default_authority is empty"),
         ("[[translate]]\ntable = \"good.csv\"\nmode = \"replace\"\n", "profile.toml:3: needs either field"),
-        ("[[translate]]\nelement = \"code\"\ntable = \"good.csv\"\nmode = \"replace\"\n", "profile.toml:3: element is not"),
-        ("[[translate]]\nfield = \"PV1-2\"\ntable = \"good.csv\"\nmode = \"swap\"\n", "profile.toml:5: unknown variant"),
-        ("[[translate]]\nfield = \"PV1-2\"\ntable = \"good.csv\"\nmode = \"add\"\n", "profile.toml:4: a row has no target_system"),
-        ("[[translate]]\nfield = \"PV1-2\"\ntable = \"none.csv\"\nmode = \"replace\"\n", "profile.toml:4: table none.csv cannot be read"),
-        ("[[translate]]\nfield = \"PV1-2\"\ntable = \"empty.csv\"\nmode = \"replace\"\n", "empty.csv:1: the table has no rows"),
-        ("[[translate]]\nfield = \"PV1-2\"\ntable = \"twice.csv\"\nmode = \"replace\"\n", "twice.csv:3: has a code that an earlier"),
-        ("[[translate]]\nfield = \"PV1-2\"\ntable = \"header.csv\"\nmode = \"replace\"\n", "header.csv:1: the header line is not"),
+        (
+            "[[translate]]\nelement = \"code\"\ntable = \"good.csv\"\nmode = \"replace\"\n",
+            "profile.toml:3: element is not",
+        ),
+        (
+            "[[translate]]\nfield = \"PV1-2\"\ntable = \"good.csv\"\nmode = \"swap\"\n",
+            "profile.toml:5: unknown variant",
+        ),
+        (
+            "[[translate]]\nfield = \"PV1-2\"\ntable = \"good.csv\"\nmode = \"add\"\n",
+            "profile.toml:4: a row has no target_system",
+        ),
+        (
+            "[[translate]]\nfield = \"PV1-2\"\ntable = \"none.csv\"\nmode = \"replace\"\n",
+            "profile.toml:4: table none.csv cannot be read",
+        ),
+        (
+            "[[translate]]\nfield = \"PV1-2\"\ntable = \"empty.csv\"\nmode = \"replace\"\n",
+            "empty.csv:1: the table has no rows",
+        ),
+        (
+            "[[translate]]\nfield = \"PV1-2\"\ntable = \"twice.csv\"\nmode = \"replace\"\n",
+            "twice.csv:3: has a code that an earlier",
+        ),
+        (
+            "[[translate]]\nfield = \"PV1-2\"\ntable = \"header.csv\"\nmode = \"replace\"\n",
+            "header.csv:1: the header line is not",
+        ),
     ] {
         let found = faults(&format!("{name}{rules}"));
         assert!(found.len() == 1 && found[0].starts_with(fault), "{fault:?} is not {found:?}");
@@ -68,7 +104,12 @@ fn each_fault_has_its_file_and_line() {
     assert!(faults("")[0].contains("missing field `name`"));
     let all = faults("name = \"p\"\ncharset = \"x\"\n[[copy]]\nfrom = \"a\"\nto = \"b\"\n");
     assert_eq!(all.len(), 3, "every fault at once: {all:?}");
-    assert!(Profile::load(Path::new("no-such.toml")).unwrap_err().to_string().starts_with("no-such.toml: cannot be read"));
+    assert!(
+        Profile::load(Path::new("no-such.toml"))
+            .unwrap_err()
+            .to_string()
+            .starts_with("no-such.toml: cannot be read")
+    );
 }
 
 /// A configuration in a folder of its own with `profile.toml` beside it.
@@ -89,7 +130,10 @@ fn the_configuration_finds_its_profile_and_says_what_is_wrong_with_it() {
     let named = "profile = \"profile.toml\"\n";
     configured(named, "name = \"p\"\n").unwrap();
     let said = configured(named, "name = \"p\"\n[[copy]]\nfrom = \"PID\"\nto = \"PID-3\"\n").unwrap_err();
-    assert!(said.contains("line 5: feed.0.profile: ") && said.contains("profile.toml:3: from names a segment"), "{said}");
+    assert!(
+        said.contains("line 5: feed.0.profile: ") && said.contains("profile.toml:3: from names a segment"),
+        "{said}"
+    );
     let missing = configured("profile = \"other.toml\"\n", "").unwrap_err();
     assert!(missing.contains("other.toml: cannot be read"), "{missing}");
 }

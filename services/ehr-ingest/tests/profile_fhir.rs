@@ -33,8 +33,14 @@ fn a_bundle_becomes_events_with_standard_codes_and_one_key_and_its_own_bytes() {
         panic!("refused")
     };
     assert_eq!(message.body.bytes().unwrap(), BUNDLE.as_bytes(), "stored byte for byte");
-    assert_eq!(key, *feed.keyer.key("CITYHOSP", "7").as_bytes(), "the key that HL7 v2 of the same patient has");
-    let Mapped::Events(events) = mapping::map(&message, BUNDLE.as_bytes(), &feed).unwrap() else { panic!("no events") };
+    assert_eq!(
+        key,
+        *feed.keyer.key("CITYHOSP", "7").as_bytes(),
+        "the key that HL7 v2 of the same patient has"
+    );
+    let Mapped::Events(events) = mapping::map(&message, BUNDLE.as_bytes(), &feed).unwrap() else {
+        panic!("no events")
+    };
     let results: Vec<_> = events
         .iter()
         .filter_map(|event| match &event.payload {
@@ -50,7 +56,10 @@ fn a_bundle_becomes_events_with_standard_codes_and_one_key_and_its_own_bytes() {
     assert_eq!(codes, ["GLU", "2345-7"]);
     assert_eq!(observation.value_quantity.as_ref().unwrap().value, "1.50");
     let original = String::from_utf8(result.original.bytes().unwrap().into_owned()).unwrap();
-    assert!(original.contains("https://exchange.example.org/mrn\"") && !original.contains("2345-7"), "{original}");
+    assert!(
+        original.contains("https://exchange.example.org/mrn\"") && !original.contains("2345-7"),
+        "{original}"
+    );
 }
 
 #[test]

@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn line_feeds_become_carriage_returns_where_there_are_none() {
-        for (from, to) in [(&b"MSH\nPID\n"[..], &b"MSH\rPID\r"[..]), (b"MSH\rNTE|a\nb\r", b"MSH\rNTE|a\nb\r")] {
+        for (from, to) in [(&b"MSH\nPID\n"[..], &b"MSH\rPID\r"[..]), (b"MSH\rNTE|a\nb\r", b"MSH\rNTE|a\nb\r")]
+        {
             let mut subject = Subject { kind: Kind::Hl7, bytes: from.to_vec() };
             subject.end_segments_properly();
             assert_eq!(subject.bytes, to);

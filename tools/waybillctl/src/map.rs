@@ -16,7 +16,11 @@ use clap::Args;
 use ehr_ingest::{config::FeedConfig, feed::Feed, profile::Profile};
 use waybill_contracts::PatientKeyer;
 
-use self::{coverage::Coverage, judge::{Judge, Outcome}, report::Report};
+use self::{
+    coverage::Coverage,
+    judge::{Judge, Outcome},
+    report::Report,
+};
 use crate::{
     failure::{Exit, Failure},
     files::{self, Kind, Subject},
@@ -71,7 +75,7 @@ pub(crate) fn run(arguments: &MapArgs, out: &mut impl std::io::Write) -> Result<
             subject.end_segments_properly();
             let name = file.display().to_string();
             let name = if several { format!("{name}#{number}") } else { name };
-            report.add(map(&judge, &feed, name, &subject), out)?;
+            report.add(&map(&judge, &feed, name, &subject), out)?;
         }
     }
     report.finish(out)?;
@@ -102,12 +106,15 @@ fn untranslated(rules: &Profile, feed: &Feed, subject: &Subject) -> Vec<(String,
 
 impl MapArgs {
     fn feed(&self) -> Result<Feed, Failure> {
-        let config = FeedConfig { name: self.feed.clone(), profile: self.profile.clone(), ..FeedConfig::default() };
-        let problems: Vec<String> = config.problems(0).iter().map(|problem| problem.message.clone()).collect();
+        let config =
+            FeedConfig { name: self.feed.clone(), profile: self.profile.clone(), ..FeedConfig::default() };
+        let problems: Vec<String> =
+            config.problems(0).iter().map(|problem| problem.message.clone()).collect();
         if !problems.is_empty() {
             return Err(Failure::Usage(problems.join("\n")));
         }
         // Of no installation: what is printed must not tell whose key is whose there.
-        Feed::open(&config, PatientKeyer::new(b"waybillctl map")).map_err(|errors| Failure::Usage(errors.to_string()))
+        Feed::open(&config, PatientKeyer::new(b"waybillctl map"))
+            .map_err(|errors| Failure::Usage(errors.to_string()))
     }
 }

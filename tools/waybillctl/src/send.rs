@@ -69,7 +69,10 @@ pub(crate) struct SendArgs {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0).ok_or("is not a number above 0".into())
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number > 0.0)
+        .ok_or("is not a number above 0".into())
 }
 
 /// Certificates as read from their files.
@@ -115,7 +118,8 @@ impl Client {
 pub(crate) async fn run(arguments: &SendArgs, out: &mut impl std::io::Write) -> Result<Exit, Failure> {
     let files = files::list(&arguments.paths)?;
     let tls = arguments.tls()?;
-    let clients = (0..arguments.connections).map(|_| arguments.client(&tls)).collect::<Result<Vec<_>, _>>()?;
+    let clients =
+        (0..arguments.connections).map(|_| arguments.client(&tls)).collect::<Result<Vec<_>, _>>()?;
     // A few ahead, so that reading files never makes a connection wait.
     let (to_send, waiting) = mpsc::channel(64);
     let (report_to, mut reports) = mpsc::channel(64);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::{
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -58,7 +59,9 @@ fn what_is_mapped_is_found_by_taking_it_out() {
     let topics: Vec<_> = message["events"].as_array().unwrap().iter().map(|event| &event["topic"]).collect();
     assert_eq!(topics, ["clinical.patient.v1", "clinical.encounter.v1"]);
     assert_eq!(message["events"][0]["payload"]["patient"]["name"][0]["family"], "Doe");
-    for mapped in ["MSH-3", "MSH-7", "MSH-9.2", "MSH-10", "PID-3.1", "PID-3.4", "PID-5.1", "PID-7", "PV1-2", "PV1-19.1"] {
+    for mapped in
+        ["MSH-3", "MSH-7", "MSH-9.2", "MSH-10", "PID-3.1", "PID-3.4", "PID-5.1", "PID-7", "PV1-2", "PV1-19.1"]
+    {
         assert_eq!(fate(&document, mapped), (1, 0, 0), "{mapped}");
     }
     // Another number of the same patient: nothing is missing without it only if it were the same one.
@@ -79,7 +82,8 @@ fn a_profile_changes_what_is_mapped() {
     let text = "name = \"test\"\n[[copy]]\nfrom = \"ZPV-2\"\nto = \"PV1-36\"\n[[drop]]\nfield = \"ZPV-1\"\nreason = \"not ours\"\n\
                 [[translate]]\nfield = \"PV1-10\"\ntable = \"t.csv\"\nmode = \"replace\"\n";
     fs::write(folder.path().join("p.toml"), text).unwrap();
-    fs::write(folder.path().join("t.csv"), "code,target_code,target_system,target_display\nSUR,S,,\n").unwrap();
+    fs::write(folder.path().join("t.csv"), "code,target_code,target_system,target_display\nSUR,S,,\n")
+        .unwrap();
     let profile = folder.path().join("p.toml");
     let arguments = [path.to_str().unwrap(), "--profile", profile.to_str().unwrap()];
     let (code, document) = json(&arguments);
@@ -87,7 +91,10 @@ fn a_profile_changes_what_is_mapped() {
     assert!(document["profile"].as_str().unwrap().starts_with("test@"));
     assert_eq!(fate(&document, "ZPV-2"), (1, 0, 0));
     assert_eq!(fate(&document, "ZPV-1"), (0, 1, 0));
-    assert_eq!(document["messages"][0]["untranslated"], serde_json::json!([{"field": "PV1-10", "code": "MED", "times": 1}]));
+    assert_eq!(
+        document["messages"][0]["untranslated"],
+        serde_json::json!([{"field": "PV1-10", "code": "MED", "times": 1}])
+    );
     let (_, text) = map(&arguments);
     assert!(text.contains("not ours") && text.contains("codes that no table has:"), "{text}");
 
@@ -108,7 +115,12 @@ fn a_message_that_would_be_refused_is_named_with_code_and_place() {
     fs::write(folder.path().join("notes.md"), "not a message").unwrap();
     let (code, text) = map(&[folder.path().to_str().unwrap(), "--coverage"]);
     assert_eq!(code, Some(4), "{text}");
-    for says in ["2 messages by map@", "1 mapped, 0 stored without a destination, 1 refused", "bad.hl7: AE 101", "ZPV-1"] {
+    for says in [
+        "2 messages by map@",
+        "1 mapped, 0 stored without a destination, 1 refused",
+        "bad.hl7: AE 101",
+        "ZPV-1",
+    ] {
         assert!(text.contains(says), "{says}: {text}");
     }
     assert!(!text.contains("\"patient\""), "the summary holds no content: {text}");
@@ -133,10 +145,33 @@ fn a_message_without_a_mapping_is_said_to_end_there() {
 }
 
 #[test]
+fn elements_of_fhir_are_tried_by_their_paths() {
+    let patient = r#"{"resourceType":"Patient","id":"x","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>"},
+        "identifier":[{"system":"urn:oid:1.2.3","value":"42"}],"name":[{"family":"Doe","given":["Jane","Ann"]}],"photo":[{"url":"http://x"}]}"#;
+    let (folder, path) = file("patient.json", patient);
+    let (code, document) = json(&[path.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    assert_eq!(fate(&document, "Patient.name.given"), (2, 0, 0));
+    assert_eq!(fate(&document, "Patient.identifier.value"), (1, 0, 0));
+    assert_eq!(fate(&document, "Patient.text.div"), (0, 1, 0));
+    assert_eq!(fate(&document, "Patient.photo.url"), (0, 0, 1));
+
+    fs::write(
+        folder.path().join("bad.json"),
+        patient.replace("\"identifier\"", "\"birthDate\":\"19\",\"identifier\""),
+    )
+    .unwrap();
+    let (code, text) = map(&[folder.path().join("bad.json").to_str().unwrap()]);
+    assert_eq!(code, Some(4), "{text}");
+    assert!(text.contains("at Patient.birthDate"), "{text}");
+}
+
+#[test]
 fn of_a_large_message_some_values_of_each_kind_are_tried_and_that_is_said() {
-    let mut report = "MSH|^~\\&|LIS|LAB|||20260101||ORU^R01|1|P|2.5\nPID|1||42^^^GH^MR\nOBR|1||F1|R^Report^L\n".to_owned();
+    let mut report =
+        "MSH|^~\\&|LIS|LAB|||20260101||ORU^R01|1|P|2.5\nPID|1||42^^^GH^MR\nOBR|1||F1|R^Report^L\n".to_owned();
     for line in 1..=300 {
-        report += &format!("OBX|{line}|NM|C{line}^Test^L||{line}|mg|1-2||||F\n");
+        writeln!(report, "OBX|{line}|NM|C{line}^Test^L||{line}|mg|1-2||||F").unwrap();
     }
     let (_folder, path) = file("large.hl7", &report);
     let (code, document) = json(&[path.to_str().unwrap()]);
@@ -150,7 +185,15 @@ fn of_a_large_message_some_values_of_each_kind_are_tried_and_that_is_said() {
 
 #[test]
 fn hostile_files_are_refused_and_nothing_more() {
-    for content in ["", "hello", "MSH", "MSH|^~\\&", "{", "{\"resourceType\":\"Nothing\"}", "\u{feff}MSH|^~\\&|A\n\n\nPID"] {
+    for content in [
+        "",
+        "hello",
+        "MSH",
+        "MSH|^~\\&",
+        "{",
+        "{\"resourceType\":\"Nothing\"}",
+        "\u{feff}MSH|^~\\&|A\n\n\nPID",
+    ] {
         let (_folder, path) = file("odd.hl7", content);
         let (code, text) = map(&[path.to_str().unwrap()]);
         assert_eq!(code, Some(4), "{content:?}: {text}");

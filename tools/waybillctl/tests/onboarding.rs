@@ -27,12 +27,16 @@ fn every_command_prints_what_the_page_shows() {
     let commands = commands(&page);
     assert!(commands.len() >= 4, "{commands:?}");
     for (arguments, lines) in commands {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_waybillctl")).current_dir(&root).args(&arguments).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_waybillctl"))
+            .current_dir(&root)
+            .args(&arguments)
+            .output()
+            .unwrap();
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         let mut rest = text.as_str();
         for line in lines {
-            let at = rest.find(&line).unwrap_or_else(|| panic!("{arguments:?} prints no {line:?} here:\n{text}"));
+            let at =
+                rest.find(&line).unwrap_or_else(|| panic!("{arguments:?} prints no {line:?} here:\n{text}"));
             rest = &rest[at + line.len()..];
         }
     }

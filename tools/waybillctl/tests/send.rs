@@ -75,15 +75,18 @@ fn every_message_has_a_line_and_all_a_summary() {
     let folder = messages();
     let (code, text) = send(&[path(&folder), "--mllp", &address, "--repeat", "3", "--connections", "2"]);
     assert_eq!(code, Some(0), "{text}");
-    assert_eq!(text.lines().filter(|line| line.contains("  AA  -  ") && line.contains(" ms  ")).count(), 6, "{text}");
+    assert_eq!(
+        text.lines().filter(|line| line.contains("  AA  -  ") && line.contains(" ms  ")).count(),
+        6,
+        "{text}"
+    );
     assert!(text.contains("6 sent: 6 accepted, 0 refused, 0 not answered"), "{text}");
 }
 
 #[test]
 fn a_refusal_is_shown_with_its_place() {
-    let address = receiver(|message| {
-        Some(ack(message, "AE", "ERR||PID^1^3^1|101^Required field missing^HL70357|E\r"))
-    });
+    let address =
+        receiver(|message| Some(ack(message, "AE", "ERR||PID^1^3^1|101^Required field missing^HL70357|E\r")));
     let folder = messages();
     let (code, text) = send(&[path(&folder), "--mllp", &address]);
     assert_eq!(code, Some(1), "{text}");

@@ -44,12 +44,12 @@ impl Authorities {
     pub(super) fn rewrite(
         &self,
         field: &[u8],
-        delimiters: &Delimiters,
+        delimiters: Delimiters,
         at: Hd,
         charset: &Charset,
     ) -> Option<Vec<u8>> {
         let mut changed: Option<Vec<u8>> = None;
-        for (number, whole) in (1_u16..).zip(Field::from_raw(field, *delimiters).repetitions()) {
+        for (number, whole) in (1_u16..).zip(Field::from_raw(field, delimiters).repetitions()) {
             let part = |index: u16| match at {
                 Hd::Component(component) => {
                     whole.component(usize::from(component)).subcomponent(usize::from(index)).text(charset)
@@ -66,7 +66,12 @@ impl Authorities {
                 continue;
             }
             let current = changed.take().unwrap_or_else(|| field.to_vec());
-            changed = Some(at.write(current, delimiters, number, &wanted.map(|text| encode(&text, delimiters, charset))));
+            changed = Some(at.write(
+                current,
+                delimiters,
+                number,
+                &wanted.map(|text| encode(&text, delimiters, charset)),
+            ));
         }
         changed
     }
@@ -82,10 +87,10 @@ pub(super) enum Hd {
 }
 
 impl Hd {
-    fn write(self, field: Vec<u8>, delimiters: &Delimiters, repetition: u16, hd: &[Vec<u8>; 3]) -> Vec<u8> {
+    fn write(self, field: Vec<u8>, delimiters: Delimiters, repetition: u16, hd: &[Vec<u8>; 3]) -> Vec<u8> {
         let place = path!("ZZZ-1").at_repetition(repetition);
         let set = |field: &[u8], component, value: &[u8]| {
-            waybill_hl7v2::edit::replace_within(field, delimiters, place.at_component(component), value)
+            waybill_hl7v2::edit::replace_within(field, &delimiters, place.at_component(component), value)
         };
         match self {
             Self::Component(component) => {
@@ -100,9 +105,9 @@ impl Hd {
 }
 
 /// Text as it is sent: encoded in the message's character set, delimiters escaped.
-pub(super) fn encode(text: &str, delimiters: &Delimiters, charset: &Charset) -> Vec<u8> {
+pub(super) fn encode(text: &str, delimiters: Delimiters, charset: &Charset) -> Vec<u8> {
     let bytes = charset.encode(text);
-    waybill_hl7v2::escape::escape(&bytes, delimiters, waybill_hl7v2::escape::Formatting::Plain).into_owned()
+    waybill_hl7v2::escape::escape(&bytes, &delimiters, waybill_hl7v2::escape::Formatting::Plain).into_owned()
 }
 
 /// Fields whose identifiers have an assigning authority, with where it stands: the patient's, visit's and account's

@@ -12,10 +12,7 @@ use waybill_hl7v2::{Charset, Path};
 
 use super::{
     Action, ContentHash, Dropped, ElementRule, MessageType, Mode, Profile, ProfileErrors, ProfileProblem,
-    Rule,
-    authority::Authorities,
-    file,
-    table::Table,
+    Rule, authority::Authorities, file, table::Table,
 };
 use crate::feed::parse_utc_offset;
 
@@ -192,7 +189,10 @@ impl<'f> Reader<'f> {
                     self.wrong(field, "field names a component: there is no room for a further coding in it");
                 }
                 if is_part && table.as_ref().is_some_and(|table| table.by_system) {
-                    self.wrong(field, "field names a component, which has no system; the table has the column");
+                    self.wrong(
+                        field,
+                        "field names a component, which has no system; the table has the column",
+                    );
                 }
                 if let (Some(target), Some(table)) = (place, table) {
                     rules.push(Rule { target, when, action: Action::Translate { table, mode: entry.mode } });
@@ -246,7 +246,9 @@ impl<'f> Reader<'f> {
         let message = match Path::parse(text.get_ref()) {
             Err(_) => "is not a place such as PID-3, PID-3.4 or PID-3[2].4",
             Ok(path) if path.field() == 0 => "names a segment, not a field",
-            Ok(path) if path.occurrence() > 0 => "names one occurrence of a segment; rules are for all of them",
+            Ok(path) if path.occurrence() > 0 => {
+                "names one occurrence of a segment; rules are for all of them"
+            }
             Ok(path) if path.segment_name() == "MSH" && path.field() <= 2 => {
                 "is MSH-1 or MSH-2, by which everything else is read"
             }
@@ -323,7 +325,8 @@ fn is_name(name: &str) -> bool {
 }
 
 fn is_resource(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_uppercase()) && name.bytes().all(|byte| byte.is_ascii_alphabetic())
+    name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 fn is_element(name: &str) -> bool {

@@ -56,7 +56,8 @@ impl Edits<'_> {
                 }
                 let profile = self.profile;
                 if !profile.elements.is_empty()
-                    && let Some(kind) = node.member(self.text, "resourceType").and_then(|kind| kind.string(self.text))
+                    && let Some(kind) =
+                        node.member(self.text, "resourceType").and_then(|kind| kind.string(self.text))
                 {
                     for rule in profile.elements.iter().filter(|rule| rule.resource == *kind) {
                         self.translate(node, rule, &rule.path);
@@ -142,8 +143,9 @@ impl Edits<'_> {
             (part("code").unwrap_or_default(), part("system").unwrap_or_default())
         };
         let sent: Vec<_> = codings.children.iter().map(|coding| (coding, read(coding))).collect();
-        let found =
-            sent.iter().find_map(|(coding, (code, system))| rule.table.find(code, system).map(|row| (coding, row)));
+        let found = sent
+            .iter()
+            .find_map(|(coding, (code, system))| rule.table.find(code, system).map(|row| (coding, row)));
         let Some((coding, row)) = found else {
             if let Some((_, (code, _))) = sent.iter().find(|(_, (code, _))| !code.is_empty()) {
                 let code = code.clone().into_owned();

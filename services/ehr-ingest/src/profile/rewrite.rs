@@ -17,7 +17,8 @@ pub(super) fn rewrite(
     charset: Option<Charset>,
     missing: &mut Vec<Untranslated>,
 ) -> Option<Vec<u8>> {
-    let mut draft = Draft { message, configured: charset, charset: OnceCell::new(), changes: BTreeMap::new() };
+    let mut draft =
+        Draft { message, configured: charset, charset: OnceCell::new(), changes: BTreeMap::new() };
     let is_late = |rule: &Rule| matches!(rule.action, Action::Translate { .. } | Action::Drop);
     let applies = |rule: &&Rule| rule.when.is_empty() || rule.when.iter().any(|kind| kind.covers(message));
     for rule in profile.rules.iter().filter(|rule| !is_late(rule)).filter(applies) {
@@ -45,8 +46,8 @@ struct Draft<'m> {
 }
 
 impl Draft<'_> {
-    fn delimiters(&self) -> &Delimiters {
-        self.message.delimiters()
+    fn delimiters(&self) -> Delimiters {
+        *self.message.delimiters()
     }
 
     /// Looks at all bytes, so only when asked for.
@@ -68,7 +69,7 @@ impl Draft<'_> {
 
     /// What stands at `place` in that segment, encoded.
     fn get(&self, segment: usize, place: Path) -> &[u8] {
-        let field = Field::from_raw(self.field(segment, place.field()), *self.delimiters());
+        let field = Field::from_raw(self.field(segment, place.field()), self.delimiters());
         if place.repetition() == 0 && place.component() == 0 {
             return field.raw();
         }
@@ -85,7 +86,7 @@ impl Draft<'_> {
 
     fn set(&mut self, segment: usize, place: Path, value: &[u8]) {
         let field =
-            edit::replace_within(self.field(segment, place.field()), self.delimiters(), place, value);
+            edit::replace_within(self.field(segment, place.field()), &self.delimiters(), place, value);
         self.changes.insert((segment, place.field()), field);
     }
 
@@ -136,7 +137,7 @@ impl Draft<'_> {
         if place.component() == 0 || place.repetition() > 0 {
             return vec![place];
         }
-        let field = Field::from_raw(self.field(segment, place.field()), *self.delimiters());
+        let field = Field::from_raw(self.field(segment, place.field()), self.delimiters());
         (1..).zip(field.repetitions()).map(|(number, _)| place.at_repetition(number)).collect()
     }
 
@@ -203,8 +204,7 @@ impl Draft<'_> {
                     if field.is_empty() {
                         continue;
                     }
-                    let changed =
-                        profile.authorities.rewrite(field, self.delimiters(), *hd, &self.charset());
+                    let changed = profile.authorities.rewrite(field, self.delimiters(), *hd, &self.charset());
                     if let Some(changed) = changed {
                         self.changes.insert((segment, *number), changed);
                     }
@@ -241,12 +241,12 @@ impl Draft<'_> {
             }
             return;
         }
-        let whole = Field::from_raw(self.field(segment, place.field()), *self.delimiters());
+        let whole = Field::from_raw(self.field(segment, place.field()), self.delimiters());
         let numbers: Vec<u16> = (1..).zip(whole.repetitions()).map(|(number, _)| number).collect();
         for number in numbers.into_iter().filter(|number| [0, *number].contains(&place.repetition())) {
             let at = place.at_repetition(number);
             let change = {
-                let field = Field::from_raw(self.field(segment, place.field()), *self.delimiters());
+                let field = Field::from_raw(self.field(segment, place.field()), self.delimiters());
                 coded(&field.repetition(usize::from(number)), table, mode, &charset, &mut note)
             };
             let Some((first, row)) = change else { continue };
@@ -263,7 +263,7 @@ impl Draft<'_> {
 
     fn text(&self, segment: usize, place: Path, charset: &Charset) -> String {
         let raw = self.get(segment, place);
-        let text = Field::from_raw(raw, *self.delimiters()).repetition(1).component(1).subcomponent(1);
+        let text = Field::from_raw(raw, self.delimiters()).repetition(1).component(1).subcomponent(1);
         text.text(charset).map(|text| text.trim().to_owned()).unwrap_or_default()
     }
 
@@ -288,9 +288,8 @@ fn coded<'t>(
     let codings = [1, 4, 10].map(|first| (first, text(first), text(first + 2)));
     let mut sent = codings.iter().filter(|(_, code, _)| !code.trim().is_empty()).peekable();
     let (_, first_code, _) = *sent.peek()?;
-    let found = sent.find_map(|(first, code, system)| {
-        table.find(code.trim(), system.trim()).map(|row| (*first, row))
-    });
+    let found = sent
+        .find_map(|(first, code, system)| table.find(code.trim(), system.trim()).map(|row| (*first, row)));
     let Some((first, row)) = found else {
         note(first_code.trim());
         return None;
@@ -298,12 +297,11 @@ fn coded<'t>(
     match mode {
         Mode::Replace => Some((first, row)),
         Mode::Add => {
-            let known = codings.iter().any(|(_, code, system)| {
-                system.trim() == row.target_system && !code.trim().is_empty()
-            });
-            let is_free = |number: u16| {
-                (number..number + 3).all(|part| whole.component(usize::from(part)).is_absent())
-            };
+            let known = codings
+                .iter()
+                .any(|(_, code, system)| system.trim() == row.target_system && !code.trim().is_empty());
+            let is_free =
+                |number: u16| (number..number + 3).all(|part| whole.component(usize::from(part)).is_absent());
             // The sender's own coding in the target's system counts; without room there is none for another.
             if known { None } else { [4, 10].into_iter().find(|number| is_free(*number)).map(|at| (at, row)) }
         }
@@ -311,17 +309,18 @@ fn coded<'t>(
 }
 
 /// A value as it is written one level up or down: components of a field are subcomponents of a component.
-fn at_level<'v>(value: &'v [u8], from: Path, to: Path, delimiters: &Delimiters) -> Cow<'v, [u8]> {
+fn at_level<'v>(value: &'v [u8], from: Path, to: Path, delimiters: Delimiters) -> Cow<'v, [u8]> {
     let level = |path: Path| match (path.repetition(), path.component(), path.subcomponent()) {
         (_, 1.., 1..) => 3,
         (_, 1.., 0) => 2,
         (1.., 0, _) => 1,
         _ => 0,
     };
-    let first = |value: &'v [u8], separator: u8| value.split(|byte| *byte == separator).next().unwrap_or_default();
+    let first =
+        |value: &'v [u8], separator: u8| value.split(|byte| *byte == separator).next().unwrap_or_default();
     let (component, subcomponent) = (delimiters.component(), delimiters.subcomponent());
     match (level(from), level(to)) {
-        (0, 0) | (1, 1) | (1, 0) | (2, 2) | (3, _) => Cow::Borrowed(value),
+        (0, 0) | (1, 0 | 1) | (2, 2) | (3, _) => Cow::Borrowed(value),
         (0, 1) => Cow::Borrowed(first(value, delimiters.repetition())),
         (0 | 1, 2) => {
             let parts = first(value, delimiters.repetition()).split(|byte| *byte == component);

@@ -9,7 +9,11 @@ use std::{
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// Component 0: the field has no others.
-    Hl7 { segment: String, field: u16, component: u16 },
+    Hl7 {
+        segment: String,
+        field: u16,
+        component: u16,
+    },
     Fhir(String),
 }
 

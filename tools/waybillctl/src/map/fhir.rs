@@ -19,7 +19,7 @@ pub(super) fn coverage(judge: &Judge<'_>, subject: &Subject) -> Coverage {
     let content = subject.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&subject.bytes);
     let Ok(resource) = serde_json::from_slice::<Value>(content) else { return Coverage::default() };
     // Through the same writer as every trial: a number may lose digits in it.
-    let judged = |resource: &Value| judge.fhir(resource.to_string().as_bytes());
+    let judged = &|resource: &Value| judge.fhir(resource.to_string().as_bytes());
     let baseline = judged(&resource);
     let mut kinds = BTreeMap::new();
     visit(&resource, "", &mut |path| *kinds.entry(path.to_owned()).or_insert(0) += 1);
@@ -31,16 +31,47 @@ pub(super) fn coverage(judge: &Judge<'_>, subject: &Subject) -> Coverage {
     for (path, times) in kinds {
         let mut without = resource.clone();
         remove(&mut without, "", &path);
-        let fate = if !judged(&without).means_the_same(&baseline) {
-            Fate::Mapped
-        } else {
-            rules::fhir(&path).map_or(Fate::Unmapped, |reason| Fate::Dropped(reason.to_owned()))
-        };
+        let fate =
+            if !judged(&without).means_the_same(&baseline) || is_read(&resource, &path, &baseline, judged) {
+                Fate::Mapped
+            } else {
+                rules::fhir(&path).map_or(Fate::Unmapped, |reason| Fate::Dropped(reason.to_owned()))
+            };
         coverage.count(Place::Fhir(path), fate, times);
         coverage.values += times;
         coverage.tried += times;
     }
     coverage
+}
+
+/// Whether other values in their place make other events: where two elements say the same, taking one out changes nothing
+/// although both are read. A refusal says only that the value is no good.
+fn is_read(resource: &Value, path: &str, baseline: &Outcome, judged: impl Fn(&Value) -> Outcome) -> bool {
+    let mut other = resource.clone();
+    alter(&mut other, "", path);
+    let outcome = judged(&other);
+    matches!(outcome, Outcome::Events(_)) && !outcome.means_the_same(baseline)
+}
+
+/// Puts another value in place of each text at `target`.
+fn alter(value: &mut Value, path: &str, target: &str) {
+    match value {
+        Value::Object(members) => {
+            let path = root(members, path);
+            for (name, value) in members.iter_mut().filter(|(name, _)| !is_name(&path, name)) {
+                let items = match value {
+                    Value::Array(items) => items.as_mut_slice(),
+                    value => std::slice::from_mut(value),
+                };
+                for item in items {
+                    let path = below(&path, name, item);
+                    alter(item, &path, target);
+                }
+            }
+        }
+        Value::String(text) if path == target => text.push('1'),
+        _ => {}
+    }
 }
 
 /// The coarse answer for large bundles: without all resources of a type.
@@ -161,12 +192,20 @@ mod tests {
         visit(&bundle, "", &mut |path| paths.push(path.to_owned()));
         assert_eq!(
             paths,
-            ["Patient.name.given", "Patient.name.given", "Patient.name.family", "Patient.extension(race).valueString"]
+            [
+                "Patient.name.given",
+                "Patient.name.given",
+                "Patient.name.family",
+                "Patient.extension(race).valueString"
+            ]
         );
         let mut without = bundle.clone();
         remove(&mut without, "", "Patient.name.given");
         assert_eq!(without["entry"][0]["resource"]["name"], serde_json::json!([{"family": "C"}]));
         remove(&mut without, "", "Patient.extension(race).valueString");
+        let mut other = bundle.clone();
+        alter(&mut other, "", "Patient.name.given");
+        assert_eq!(other["entry"][0]["resource"]["name"][0]["given"], serde_json::json!(["A1", "B1"]));
         assert_eq!(without["entry"][0]["resource"].get("extension"), None);
     }
 }

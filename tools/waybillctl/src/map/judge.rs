@@ -6,7 +6,10 @@ use ehr_ingest::{
     mapping::{self, Payload},
 };
 use serde_json::Value;
-use waybill_contracts::{Timestamp, inbound::{InboundMessage, InboundRejected}};
+use waybill_contracts::{
+    Timestamp,
+    inbound::{InboundMessage, InboundRejected},
+};
 use waybill_hl7v2::Index;
 
 use crate::files::{Kind, Subject};
@@ -130,7 +133,7 @@ pub(super) fn shown(event: &mapping::Event) -> Shown {
     if let Some(original) = payload.get_mut("original").and_then(Value::as_object_mut) {
         original.remove("data");
     }
-    let key = event.key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = format!("{:032x}", u128::from_be_bytes(*event.key.as_bytes()));
     Shown { topic: event.payload.topic(), key, payload }
 }
 

@@ -43,7 +43,7 @@ impl Report {
         !self.refused.is_empty()
     }
 
-    pub(super) fn add(&mut self, mapped: Mapped, out: &mut impl Write) -> Result<(), Failure> {
+    pub(super) fn add(&mut self, mapped: &Mapped, out: &mut impl Write) -> Result<(), Failure> {
         let count = match &mapped.outcome {
             Outcome::Events(_) => 0,
             Outcome::NoDestination(_) => 1,
@@ -58,8 +58,8 @@ impl Report {
             *self.untranslated.entry(missing.clone()).or_default() += 1;
         }
         match (self.as_json, self.in_short) {
-            (true, false) => self.messages.push(as_json(&mapped)),
-            (false, false) => write_message(&mapped, out)?,
+            (true, false) => self.messages.push(as_json(mapped)),
+            (false, false) => write_message(mapped, out)?,
             (_, true) => {}
         }
         Ok(())
@@ -79,7 +79,8 @@ impl Report {
             } else {
                 document["messages"] = json!(self.messages);
             }
-            serde_json::to_writer_pretty(&mut *out, &document).map_err(|error| Failure::Failed(error.to_string()))?;
+            serde_json::to_writer_pretty(&mut *out, &document)
+                .map_err(|error| Failure::Failed(error.to_string()))?;
             writeln!(out)?;
             return Ok(());
         }
@@ -143,7 +144,8 @@ fn prune(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.values_mut().for_each(prune);
-            fields.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
+            fields
+                .retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
         }
         Value::Array(list) => list.iter_mut().for_each(prune),
         _ => {}
@@ -198,13 +200,18 @@ fn said(row: &Row) -> String {
     }
 }
 
-fn write_untranslated(missing: &BTreeMap<(String, String), usize>, out: &mut impl Write) -> Result<(), Failure> {
+fn write_untranslated(
+    missing: &BTreeMap<(String, String), usize>,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
     writeln!(out, "codes that no table has:")?;
     let mut rows = vec![["field", "code", "times"].map(str::to_owned).to_vec()];
-    rows.extend(missing.iter().map(|((place, code), times)| vec![place.clone(), code.clone(), times.to_string()]));
+    rows.extend(
+        missing.iter().map(|((place, code), times)| vec![place.clone(), code.clone(), times.to_string()]),
+    );
     table::write(out, 2, &rows)?;
     Ok(())
 }
@@ -252,5 +259,8 @@ fn coverage_json(coverage: &Coverage) -> Value {
 }
 
 fn untranslated_json(missing: &BTreeMap<(String, String), usize>) -> Value {
-    missing.iter().map(|((place, code), times)| json!({ "field": place, "code": code, "times": times })).collect()
+    missing
+        .iter()
+        .map(|((place, code), times)| json!({ "field": place, "code": code, "times": times }))
+        .collect()
 }

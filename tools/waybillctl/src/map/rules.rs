@@ -35,7 +35,11 @@ const HL7: &[(&str, &[u16], &str)] = &[
     ("AIG", &[1], SET_ID),
     ("AIL", &[1], SET_ID),
     ("AIP", &[1], SET_ID),
-    ("ORC", &[2, 3], "the order's number; the one in OBR counts where both are sent (HL7 v2, OBR-2 and OBR-3)"),
+    (
+        "ORC",
+        &[2, 3],
+        "the order's number; the one in OBR counts where both are sent (HL7 v2, OBR-2 and OBR-3)",
+    ),
     ("NTE", &[2], "who wrote the comment; the comment is kept"),
     ("DSC", &[1, 2], PROTOCOL),
 ];
@@ -56,9 +60,9 @@ pub(super) fn hl7<'p>(path: &Path, profile: Option<&'p Profile>) -> Option<&'p s
     if let Some(dropped) = by_profile {
         return Some(&dropped.reason);
     }
-    let field = HL7.iter().find(|(segment, fields, _)| {
-        *segment == path.segment_name() && fields.contains(&path.field())
-    });
+    let field = HL7
+        .iter()
+        .find(|(segment, fields, _)| *segment == path.segment_name() && fields.contains(&path.field()));
     let segment = SEGMENTS.iter().find(|(segment, _)| *segment == path.segment_name());
     field.map(|(.., reason)| *reason).or_else(|| segment.map(|(_, reason)| *reason))
 }
@@ -66,7 +70,8 @@ pub(super) fn hl7<'p>(path: &Path, profile: Option<&'p Profile>) -> Option<&'p s
 /// The same for an element of FHIR, by what stands in its path.
 pub(super) fn fhir(path: &str) -> Option<&'static str> {
     let element = path.split_once('.').map_or("", |(_, element)| element);
-    let is = |name: &str| element == name || element.starts_with(name) && element[name.len()..].starts_with('.');
+    let is =
+        |name: &str| element == name || element.starts_with(name) && element[name.len()..].starts_with('.');
     if is("text") {
         Some("the narrative: the same content for people")
     } else if is("meta") {

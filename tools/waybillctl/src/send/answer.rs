@@ -38,7 +38,7 @@ impl Answer {
         if parts.is_empty() {
             return Self::none("the answer is no acknowledgement");
         }
-        let answers: Vec<Self> = parts.into_iter().map(|part| Self::of(part)).collect();
+        let answers: Vec<Self> = parts.into_iter().map(Self::of).collect();
         let worst = |wanted| answers.iter().any(|answer| answer.outcome == wanted);
         let outcome = if worst(Outcome::Unanswered) {
             Outcome::Unanswered

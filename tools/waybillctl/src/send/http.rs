@@ -31,7 +31,8 @@ impl HttpClient {
         tls: &Tls,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let legal = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let legal =
+            Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if !legal {
             return Err(Failure::Usage(format!("{url} is no http or https address")));
         }
@@ -42,7 +43,8 @@ impl HttpClient {
             builder = builder.add_root_certificate(certificate);
         }
         if let Some((certificate, key)) = &tls.identity {
-            let identity = Identity::from_pkcs8_pem(certificate, key).map_err(|_| wrong("--cert with --key"))?;
+            let identity =
+                Identity::from_pkcs8_pem(certificate, key).map_err(|_| wrong("--cert with --key"))?;
             builder = builder.identity(identity);
         }
         let client = builder.build().map_err(|error| Failure::Failed(error.to_string()))?;
@@ -97,7 +99,9 @@ impl HttpClient {
                 }
                 let head: Option<Head> = serde_json::from_slice(&subject.bytes).ok();
                 let kind = head.map(|head| head.kind).filter(|kind| {
-                    kind != "Bundle" && !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphabetic())
+                    kind != "Bundle"
+                        && !kind.is_empty()
+                        && kind.bytes().all(|byte| byte.is_ascii_alphabetic())
                 });
                 let url = base("/fhir");
                 (kind.map_or(url.clone(), |kind| format!("{url}/{kind}")), "application/fhir+json")
@@ -157,7 +161,10 @@ mod tests {
         let batch = br#"{"resourceType":"Bundle","type":"batch-response","entry":[
             {"response":{"status":"201 Created"}},{"response":{"status":"400 Bad Request"}}]}"#;
         let partly = of_status(200, batch);
-        assert_eq!((partly.outcome, partly.errors), (Outcome::Refused, vec!["Bundle.entry[1] 400 Bad Request".into()]));
+        assert_eq!(
+            (partly.outcome, partly.errors),
+            (Outcome::Refused, vec!["Bundle.entry[1] 400 Bad Request".into()])
+        );
         assert_eq!(of_status(201, b"").outcome, Outcome::Accepted);
     }
 }

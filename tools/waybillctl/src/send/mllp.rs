@@ -84,7 +84,8 @@ impl MllpClient {
     }
 
     async fn connect(&self) -> Result<Connection, Failure> {
-        let unavailable = |why: String| Failure::Unavailable(format!("{} does not answer: {why}", self.address));
+        let unavailable =
+            |why: String| Failure::Unavailable(format!("{} does not answer: {why}", self.address));
         let connect = async {
             let stream = TcpStream::connect(&self.address).await.map_err(|error| error.kind().to_string())?;
             // One small message at a time: waiting for more to fill a packet would be waiting for ourselves.
@@ -106,7 +107,8 @@ fn connector(tls: &Tls) -> Result<Option<TlsConnector>, Failure> {
     let Some(authority) = &tls.authority else { return Ok(None) };
     let wrong = |what: &str| Failure::Usage(format!("{what} cannot be used"));
     let certificates = |pem: &[u8], what: &str| {
-        let list = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| wrong(what))?;
+        let list =
+            CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| wrong(what))?;
         if list.is_empty() { Err(wrong(what)) } else { Ok(list) }
     };
     let mut roots = RootCertStore::empty();

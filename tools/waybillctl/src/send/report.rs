@@ -23,7 +23,15 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(files: usize) -> Self {
         let is_watched = std::io::stderr().is_terminal();
-        Self { started: Instant::now(), files, accepted: 0, refused: 0, unanswered: 0, times: Vec::new(), is_watched }
+        Self {
+            started: Instant::now(),
+            files,
+            accepted: 0,
+            refused: 0,
+            unanswered: 0,
+            times: Vec::new(),
+            is_watched,
+        }
     }
 
     pub(super) fn all_accepted(&self) -> bool {
@@ -39,9 +47,14 @@ impl Report {
         *count += 1;
         self.times.push(done.took);
         self.clear();
-        let errors = if done.answer.errors.is_empty() { "-".to_owned() } else { done.answer.errors.join("; ") };
+        let errors =
+            if done.answer.errors.is_empty() { "-".to_owned() } else { done.answer.errors.join("; ") };
         let milliseconds = done.took.as_secs_f64() * 1000.0;
-        writeln!(out, "{}  {}  {}  {milliseconds:.1} ms  {}", done.control_id, done.answer.code, errors, done.name)?;
+        writeln!(
+            out,
+            "{}  {}  {}  {milliseconds:.1} ms  {}",
+            done.control_id, done.answer.code, errors, done.name
+        )?;
         self.progress();
         Ok(())
     }
@@ -59,7 +72,12 @@ impl Report {
             out,
             "{sent} sent: {} accepted, {} refused, {} not answered; {seconds:.1} s, {rate:.0}/s; \
              p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
-            self.accepted, self.refused, self.unanswered, at(0.5), at(0.99), at(1.0)
+            self.accepted,
+            self.refused,
+            self.unanswered,
+            at(0.5),
+            at(0.99),
+            at(1.0)
         )?;
         Ok(())
     }
@@ -69,7 +87,12 @@ impl Report {
         if self.is_watched {
             let failed = self.refused + self.unanswered;
             let mut screen = std::io::stderr();
-            let _ = write!(screen, "\r{} of {} files or more, {failed} not accepted", self.times.len(), self.files);
+            let _ = write!(
+                screen,
+                "\r{} of {} files or more, {failed} not accepted",
+                self.times.len(),
+                self.files
+            );
             let _ = screen.flush();
         }
     }

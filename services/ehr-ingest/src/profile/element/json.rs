@@ -125,7 +125,8 @@ impl Reader<'_> {
             }
             _ => {
                 let rest = self.bytes[start..].iter();
-                self.at += rest.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
+                self.at +=
+                    rest.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
                 if self.at == start {
                     return None;
                 }
