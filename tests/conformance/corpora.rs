@@ -71,8 +71,15 @@ pub(crate) fn trusted_intermediary() -> Option<Vec<Pair>> {
     })
 }
 
-/// Messages that came back as HL7 from their FHIR form: name, sent, returned.
-pub(crate) fn round_trips() -> Option<Vec<(String, Vec<u8>, Vec<u8>)>> {
+/// A message, and what came back as HL7 from its FHIR form.
+pub(crate) struct RoundTrip {
+    pub(crate) name: String,
+    pub(crate) sent: Vec<u8>,
+    pub(crate) returned: Vec<u8>,
+}
+
+/// `NAME-expected.hl7` of `NAME.hl7`.
+pub(crate) fn round_trips() -> Option<Vec<RoundTrip>> {
     let root = corpora::folder("hl7v2")?;
     let mut found = Vec::new();
     for file in files(&root.join("reportstream/HL7_to_FHIR_to_HL7")) {
@@ -80,7 +87,8 @@ pub(crate) fn round_trips() -> Option<Vec<(String, Vec<u8>, Vec<u8>)>> {
         let Some(stem) = name.strip_suffix("-expected.hl7") else { continue };
         let sent = file.with_file_name(format!("{stem}.hl7"));
         if sent.is_file() {
-            found.push((name.to_owned(), fs::read(sent).unwrap(), fs::read(&file).unwrap()));
+            let (sent, returned) = (fs::read(sent).unwrap(), fs::read(&file).unwrap());
+            found.push(RoundTrip { name: name.to_owned(), sent, returned });
         }
     }
     assert!(!found.is_empty(), "no round trips");

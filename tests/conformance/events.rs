@@ -17,7 +17,8 @@ pub(crate) fn root(events: &[Event]) -> Node {
     let mut root = Node::new("");
     let mut add = |node: Node| {
         let once = ["Patient", "Account", "Coverage", "Diagnosis", "Procedure", "Visit"].contains(&node.kind);
-        if !node.is_empty() && !(once && root.children.contains(&node)) {
+        let known = once && root.children.contains(&node);
+        if !node.is_empty() && !known {
             root.children.push(node);
         }
     };

@@ -322,7 +322,9 @@ fn order_numbers(json: &Json) -> Vec<Node> {
     // Further ones of a kind are alternates (ORC-33).
     numbers.sort_by_key(|node| node.kind);
     numbers.dedup_by_key(|node| node.kind);
-    numbers.iter_mut().for_each(|node| node.fields.retain(|(field, _)| *field != "type"));
+    for node in &mut numbers {
+        node.fields.retain(|(field, _)| *field != "type");
+    }
     numbers
 }
 
@@ -330,7 +332,9 @@ fn specimen(json: &Json) -> Node {
     let collected =
         date(json, "collection.collectedDateTime").or_else(|| date(json, "collection.collectedPeriod.start"));
     let mut numbers = identifiers("identifier", json, "identifier");
-    numbers.iter_mut().for_each(|node| node.fields.retain(|(field, _)| *field != "type"));
+    for node in &mut numbers {
+        node.fields.retain(|(field, _)| *field != "type");
+    }
     Node::new("Specimen")
         .field("collected", collected)
         .field("received", date(json, "receivedTime"))

@@ -30,7 +30,7 @@ use waybill_contracts::{PatientKeyer, Timestamp};
 use waybill_hl7v2::Index;
 
 use crate::{
-    corpora::Pair,
+    corpora::{Pair, RoundTrip},
     fhir::Bundle,
     node::{Node, compare},
     report::Report,
@@ -66,7 +66,7 @@ fn trusted_intermediary() {
 fn report_stream_round_trips() {
     let Some(pairs) = corpora::round_trips() else { return };
     let mut report = Report::new("reportstream/HL7_to_FHIR_to_HL7");
-    for (name, sent, returned) in &pairs {
+    for RoundTrip { name, sent, returned } in &pairs {
         let message = Source::read(sent).complete();
         let (expected, _) = found(&Source::read(returned).complete().bytes());
         let (found, outcome) = found(&message.bytes());
@@ -163,7 +163,7 @@ fn found(bytes: &[u8]) -> (Node, String) {
     let feed = Feed::new(&FeedConfig::default(), PatientKeyer::new(b"conformance"));
     match accept(&feed, bytes, Timestamp::from_millis(0), &mut Index::new()) {
         Verdict::Refuse { rejected, .. } => (Node::default(), format!("refused: {}", rejected.reason_code)),
-        Verdict::Several { .. } => panic!("a batch among the pairs"),
+        Verdict::Several => panic!("a batch among the pairs"),
         Verdict::Store { message, .. } => match mapping::map(&message, bytes, &feed).unwrap() {
             Mapped::NoDestination(reason) => (Node::default(), format!("no destination: {reason}")),
             Mapped::Events(events) => (events::root(&events), "mapped".to_owned()),

@@ -125,6 +125,9 @@ pub(crate) fn compare<'n>(expected: &'n Node, found: &'n Node) -> Vec<Compared<'
     comparison.fields
 }
 
+/// What is compared with the parts of a part that was not found.
+static NOTHING: Node = Node { kind: "", fields: Vec::new(), children: Vec::new() };
+
 struct Comparison<'n> {
     within: Vec<&'n Node>,
     fields: Vec<Compared<'n>>,
@@ -155,7 +158,6 @@ impl<'n> Comparison<'n> {
                 });
             }
         }
-        static NOTHING: Node = Node { kind: "", fields: Vec::new(), children: Vec::new() };
         self.children(expected, found.unwrap_or(&NOTHING));
         self.within.pop();
     }

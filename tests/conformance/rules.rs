@@ -50,6 +50,11 @@ impl<'n> Difference<'_, 'n> {
         }
     }
 
+    /// The number itself, not what is said about it.
+    fn is_value(&self) -> bool {
+        self.path().rsplit('.').next() == Some("value")
+    }
+
     /// The part is there and has no such field.
     fn found_none(&self) -> bool {
         self.compared.found.as_ref().is_some_and(Vec::is_empty)

@@ -32,13 +32,13 @@ pub(super) const RULES: &[Rule] = &[
         name: "a payer has one identifier without authority and type in the events",
         source: "schemas/clinical.encounter.v1.avsc, Coverage.payerId; IN1-3",
         not_carried: true,
-        applies: |it| it.path().starts_with("Coverage.payerIdentifier.") && !it.path().ends_with(".value"),
+        applies: |it| it.path().starts_with("Coverage.payerIdentifier.") && !it.is_value(),
     },
     Rule {
         name: "type and authority of a transaction id are the converter's own",
         source: "FT1-2 is ST: it has neither",
         not_carried: true,
-        applies: |it| it.path().starts_with("ChargeItem.identifier.") && !it.path().ends_with(".value"),
+        applies: |it| it.path().starts_with("ChargeItem.identifier.") && !it.is_value(),
     },
     Rule {
         name: "a name type alone is no name",
