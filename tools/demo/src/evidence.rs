@@ -108,12 +108,12 @@ impl Evidence {
             });
         }
         let mut events = HashMap::new();
-        collect::<PatientEvent>(&topics, &mut events, |event| event.source.message_id).await?;
-        collect::<EncounterEvent>(&topics, &mut events, |event| event.source.message_id).await?;
-        collect::<AppointmentEvent>(&topics, &mut events, |event| event.source.message_id).await?;
-        collect::<LabOrder>(&topics, &mut events, |event| event.source.message_id).await?;
-        collect::<LabResult>(&topics, &mut events, |event| event.source.message_id).await?;
-        collect::<ChargeEvent>(&topics, &mut events, |event| event.source.message_id).await?;
+        collect::<PatientEvent>(topics, &mut events, |event| event.source.message_id).await?;
+        collect::<EncounterEvent>(topics, &mut events, |event| event.source.message_id).await?;
+        collect::<AppointmentEvent>(topics, &mut events, |event| event.source.message_id).await?;
+        collect::<LabOrder>(topics, &mut events, |event| event.source.message_id).await?;
+        collect::<LabResult>(topics, &mut events, |event| event.source.message_id).await?;
+        collect::<ChargeEvent>(topics, &mut events, |event| event.source.message_id).await?;
         let mut manifests = HashMap::<_, Events>::new();
         for (_, manifest) in topics.decoded::<Manifest>(Manifest::TOPIC).await? {
             if manifest.stage == ManifestStage::Normalized {

@@ -1,6 +1,6 @@
 //! What each sort of message promises: its end, and the events it becomes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use waybill_simulator::generate::Kind;
 use waybill_testkit::tracker::Waybill;
@@ -42,7 +42,7 @@ pub(super) fn broken(sent: &Sent, waybill: &Waybill, events: Option<&Events>, pl
         let missing = targets.into_iter().find(|target| waybill.line(target).is_none());
         broken.extend(missing.map(|target| format!("has no line for {target}")));
     }
-    let count = |topic: &str| events.and_then(|events| events.get(topic)).map_or(0, |events| events.len());
+    let count = |topic: &str| events.and_then(|events| events.get(topic)).map_or(0, BTreeSet::len);
     let promised = promised(sent, kind);
     for topic in [PATIENT, ENCOUNTER, APPOINTMENT, ORDER, RESULT, CHARGE] {
         let wanted = promised.get(topic).copied().unwrap_or(0);
