@@ -5,6 +5,9 @@
 #[path = "support/harness.rs"]
 #[expect(dead_code, reason = "repeats have enough to look at")]
 mod harness;
+#[path = "support/web.rs"]
+#[expect(dead_code, reason = "repeats have enough to look at")]
+mod web;
 
 use harness::{Door, framed, message};
 use waybill_contracts::inbound::{InboundMessage, InboundRejected};
@@ -96,5 +99,38 @@ async fn what_is_owed_no_answer_is_stored_once_all_the_same() {
         .collect();
     let codes: Vec<_> = codes.iter().map(|(id, code)| (id.as_str(), code.as_str())).collect();
     assert_eq!(codes, [("S1", ""), ("S2", ""), ("S3", "AA"), ("S4", "CA")]);
+    door.close().await;
+}
+
+#[tokio::test]
+async fn a_bundle_that_comes_again_gets_the_first_answer_before_and_after_a_crash() {
+    let Some(door) = web::prepare("bundle", "anonymous = true").await else { return };
+    let mut door = door.set("kafka.session_timeout", "6s").start();
+    door.ready().await;
+    let bundle = serde_json::json!({
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "timestamp": "2026-03-04T10:15:00-05:00",
+        "entry": [{
+            "fullUrl": "urn:uuid:6b1f7e0a-6c1f-4f0e-9d0c-3f4d2b7a9c11",
+            "resource": web::patient(),
+            "request": { "method": "POST", "url": "Patient" }
+        }]
+    })
+    .to_string();
+    let send = async |door: &Door| {
+        let response = web::post(door, "/fhir", web::FHIR_JSON, bundle.clone()).await;
+        assert_eq!(response.status(), 200);
+        response.text().await.unwrap()
+    };
+    let first = send(&door).await;
+    assert!(first.contains("transaction-response"), "{first}");
+    assert_eq!(send(&door).await, first, "the times in the answer are those of the first");
+    door.kill();
+    let door = door.start();
+    door.ready().await;
+    assert_eq!(send(&door).await, first, "after the crash");
+    assert_eq!(door.records::<InboundMessage>().await.len(), 1, "stored once");
+    assert!((door.metric("waybill_duplicates_total", "door").await - 1.0).abs() < 0.1);
     door.close().await;
 }

@@ -10,11 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use waybill_contracts::{TopicName, body::HL7_V2, inbound::InboundMessage};
+use waybill_contracts::{
+    TopicName,
+    body::{FHIR_JSON, HL7_V2},
+    inbound::InboundMessage,
+};
 use waybill_hl7v2::{Header, ack::AckCode};
 use waybill_kafka::{Codec, InRecord, KafkaConfig, KafkaError, Tail};
 
-use super::recent::{Known, Memory};
+use super::recent::{Known, Memory, fhir_control};
 use crate::accept::control;
 
 /// Records of a partition that are read at once.
@@ -92,11 +96,15 @@ async fn take(record: &InRecord, codec: &Codec, memories: &HashMap<String, Arc<M
     // What cannot be read is for the normalizer to report.
     let Ok(message) = codec.decode::<InboundMessage>(value).await else { return false };
     let Some(memory) = memories.get(&message.feed) else { return false };
-    if message.body.content_type != HL7_V2 {
-        return false;
+    let known = Known { received_at: message.received_at, code: AckCode::parse(message.ack_code.as_bytes()) };
+    match message.body.content_type.as_str() {
+        HL7_V2 => {}
+        FHIR_JSON => {
+            return memory.remember_older(fhir_control(&message.message_id), message.message_id, known);
+        }
+        _ => return false,
     }
     let Ok(bytes) = message.body.bytes() else { return false };
     let Ok(header) = Header::parse(&bytes) else { return false };
-    let known = Known { received_at: message.received_at, code: AckCode::parse(message.ack_code.as_bytes()) };
     memory.remember_older(control(&header), message.message_id, known)
 }

@@ -16,6 +16,12 @@ use waybill_hl7v2::ack::AckCode;
 /// Sender's application and facility, and the control id.
 pub(crate) type Control<'a> = [&'a [u8]; 3];
 
+/// What stands for the control id of a FHIR request, whose identity is its id alone: never that of an HL7 v2 message, whose
+/// first part has no NUL.
+pub(crate) fn fhir_control(id: &MessageId) -> Control<'_> {
+    [b"\0fhir", b"", id.as_bytes()]
+}
+
 /// Stands for a control id of a sender: 64 bits of a keyed hash. At 100 000 entries two meet once in 10⁹, and then a
 /// warning is wrong, never an answer, because the whole message id is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

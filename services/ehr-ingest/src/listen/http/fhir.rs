@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use futures_util::future::try_join_all;
 use hyper::http::request::Parts;
 use waybill_contracts::{
-    ReasonCode, Timestamp,
+    MessageId, ReasonCode, Timestamp,
     inbound::{InboundMessage, InboundRejected},
     reason,
 };
@@ -22,7 +22,11 @@ use super::{
 };
 use crate::{
     accept::fhir::{self, Request, Response, Verdict},
-    listen::{feed::OpenFeed, store::PutError},
+    listen::{
+        feed::OpenFeed,
+        recent::{Known, Seen, fhir_control},
+        store::PutError,
+    },
 };
 
 /// A body over this size is parsed in a thread that may be kept busy.
@@ -90,25 +94,50 @@ impl Task {
         if !self.site.shared.store.admits() {
             return Ok(self.unavailable("nothing can be stored now"));
         }
-        let verdict = self.clone().judge().await?;
+        let verdict = self.clone().judge(self.received_at).await?;
         Ok(match verdict {
             Verdict::Store { message, key, refused, response } => {
-                self.store(&message, key, &refused, response).await
+                let id = message.message_id;
+                let (slot, seen) = self.feed.memory.look(fhir_control(&id), id);
+                if let Seen::Repeat(known) = seen {
+                    return self.repeat(id, known).await;
+                }
+                let stored = self.store(&message, key, &refused, response).await;
+                if (200..300).contains(&stored.status) {
+                    let known = Known { received_at: self.received_at, code: Some(AckCode::AA) };
+                    self.feed.memory.remember(slot, id, known);
+                }
+                stored
             }
             Verdict::Refuse { rejected, response } => self.refuse(&rejected, response).await,
         })
     }
 
-    async fn judge(self: Arc<Self>) -> Result<Verdict, Refusal> {
+    /// Stored already: answered as the first time, which was a function of the request and of when it came in.
+    async fn repeat(self: Arc<Self>, id: MessageId, known: Known) -> Result<Response, Refusal> {
+        self.feed.meters.repeats.increment(1);
+        tracing::info!(
+            feed = self.feed.feed.name, message_id = %id,
+            "a repeat of a stored request; answered again"
+        );
+        let first = TraceContext::for_message(id);
+        let _receive =
+            child_of(&first, "receive repeat", SpanKind::Server, &[Attr::Feed(&self.feed.feed.name)]);
+        Ok(match self.judge(known.received_at).await? {
+            Verdict::Store { response, .. } | Verdict::Refuse { response, .. } => response,
+        })
+    }
+
+    async fn judge(self: Arc<Self>, received_at: Timestamp) -> Result<Verdict, Refusal> {
         let size = self.received.size();
         if size <= INLINE {
-            return Ok(fhir::accept(&self.feed.feed, &self.request(), self.received_at));
+            return Ok(fhir::accept(&self.feed.feed, &self.request(), received_at));
         }
         let permits = if size > LARGE { self.site.parsers } else { 1 };
         let site = self.site.clone();
         let permit = site.parsing.acquire_many(permits).await.map_err(|_| Refusal::ending())?;
         let task = self.clone();
-        let judge = move || fhir::accept(&task.feed.feed, &task.request(), task.received_at);
+        let judge = move || fhir::accept(&task.feed.feed, &task.request(), received_at);
         let verdict = tokio::task::spawn_blocking(judge).await.map_err(|_| Refusal::defect());
         drop(permit);
         verdict
