@@ -44,7 +44,7 @@ pub(super) struct Row {
     pub(super) mapped: usize,
     pub(super) dropped: usize,
     pub(super) unmapped: usize,
-    /// Why some were dropped.
+    /// Why some were dropped; of a row without counts, why nothing is said.
     pub(super) reason: Option<String>,
     /// Messages that have one.
     pub(super) messages: usize,
@@ -72,6 +72,13 @@ impl Coverage {
                 row.reason = Some(reason);
             }
         }
+    }
+
+    /// Says why nothing is said.
+    pub(super) fn leave_out(&mut self, place: Place, reason: &str) {
+        let row = self.rows.entry(place).or_default();
+        row.messages = 1;
+        row.reason = Some(reason.to_owned());
     }
 
     pub(super) fn add(&mut self, other: &Self) {

@@ -1,6 +1,6 @@
 //! Which elements of a FHIR resource are mapped: each kind is taken out of it, and it is mapped again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -11,8 +11,11 @@ use super::{
 };
 use crate::files::Subject;
 
-/// Bytes that are mapped again at most, some seconds' work; beyond it whole resource types are tried.
-const MOST_BYTES: usize = 128 << 20;
+/// Bytes that are mapped again at most, some ten seconds' work; beyond it whole resource types are tried.
+const MOST_BYTES: usize = 512 << 20;
+
+/// Why a type is not said to be mapped or not.
+const REFERRED: &str = "others cannot be without it; the bundle is too large to try its elements";
 
 /// What became of the elements of a resource.
 pub(super) fn coverage(judge: &Judge<'_>, subject: &Subject) -> Coverage {
@@ -30,7 +33,7 @@ pub(super) fn coverage(judge: &Judge<'_>, subject: &Subject) -> Coverage {
     }
     for (path, times) in kinds {
         let mut without = resource.clone();
-        remove(&mut without, "", &path);
+        remove(&mut without, "", &|at, _| at == path);
         let fate =
             if !judged(&without).means_the_same(&baseline) || is_read(&resource, &path, &baseline, judged) {
                 Fate::Mapped
@@ -84,11 +87,24 @@ fn by_type(coverage: &mut Coverage, bundle: &Value, baseline: &Outcome, judged: 
     visit(bundle, "", &mut |_| coverage.values += 1);
     for (name, times) in kinds {
         let mut without = bundle.clone();
+        let mut gone = HashSet::new();
         if let Some(entries) = without["entry"].as_array_mut() {
-            entries.retain(|entry| kind(entry).as_deref() != Some(name.as_str()));
+            entries.retain(|entry| {
+                let stays = kind(entry).as_deref() != Some(name.as_str());
+                gone.extend(entry["fullUrl"].as_str().filter(|_| !stays).map(str::to_owned));
+                stays
+            });
         }
-        let fate = if judged(&without).means_the_same(baseline) { Fate::Unmapped } else { Fate::Mapped };
-        coverage.count(Place::Fhir(name), fate, times);
+        // With what refers to them: a reference to nothing would be refused.
+        remove(&mut without, "", &|path, value| {
+            path.ends_with(".reference") && value.as_str().is_some_and(|url| gone.contains(url))
+        });
+        match judged(&without) {
+            // Others cannot be without it: that the bundle is refused says nothing about its own content.
+            Outcome::Refused(_) => coverage.leave_out(Place::Fhir(name), REFERRED),
+            same if same.means_the_same(baseline) => coverage.count(Place::Fhir(name), Fate::Unmapped, times),
+            _ => coverage.count(Place::Fhir(name), Fate::Mapped, times),
+        }
         coverage.tried += times;
     }
 }
@@ -135,21 +151,21 @@ fn root(members: &Map<String, Value>, path: &str) -> String {
     kind.map_or_else(|| path.to_owned(), str::to_owned)
 }
 
-/// Takes the values at `target` out, and what is empty without them: FHIR has no empty elements.
-fn remove(value: &mut Value, path: &str, target: &str) {
+/// Takes the values that go out, and what is empty without them: FHIR has no empty elements.
+fn remove(value: &mut Value, path: &str, goes: &dyn Fn(&str, &Value) -> bool) {
     let Value::Object(members) = value else { return };
     let path = root(members, path);
     let mut emptied = Vec::new();
     for (name, value) in members.iter_mut().filter(|(name, _)| !is_name(&path, name)) {
         match value {
             Value::Array(items) => {
-                items.retain_mut(|item| keep(item, &below(&path, name, item), target));
+                items.retain_mut(|item| keep(item, &below(&path, name, item), goes));
                 if items.is_empty() {
                     emptied.push(name.clone());
                 }
             }
             value => {
-                if !keep(value, &below(&path, name, value), target) {
+                if !keep(value, &below(&path, name, value), goes) {
                     emptied.push(name.clone());
                 }
             }
@@ -161,18 +177,18 @@ fn remove(value: &mut Value, path: &str, target: &str) {
 }
 
 /// Whether anything is left of an item.
-fn keep(item: &mut Value, path: &str, target: &str) -> bool {
+fn keep(item: &mut Value, path: &str, goes: &dyn Fn(&str, &Value) -> bool) -> bool {
     match item {
         Value::Object(_) => {
             let was_empty = item.as_object().is_some_and(Map::is_empty);
-            remove(item, path, target);
+            remove(item, path, goes);
             let names_only = |members: &Map<String, Value>| {
                 members.keys().all(|name| name == "url" && path.ends_with(')'))
             };
             was_empty || !item.as_object().is_some_and(names_only)
         }
         Value::Array(_) | Value::Null => true,
-        _ => path != target,
+        _ => !goes(path, item),
     }
 }
 
@@ -200,9 +216,9 @@ mod tests {
             ]
         );
         let mut without = bundle.clone();
-        remove(&mut without, "", "Patient.name.given");
+        remove(&mut without, "", &|path, _| path == "Patient.name.given");
         assert_eq!(without["entry"][0]["resource"]["name"], serde_json::json!([{"family": "C"}]));
-        remove(&mut without, "", "Patient.extension(race).valueString");
+        remove(&mut without, "", &|path, _| path == "Patient.extension(race).valueString");
         let mut other = bundle.clone();
         alter(&mut other, "", "Patient.name.given");
         assert_eq!(other["entry"][0]["resource"]["name"][0]["given"], serde_json::json!(["A1", "B1"]));

@@ -193,7 +193,7 @@ fn number(count: usize) -> String {
 
 fn said(row: &Row) -> String {
     match &row.reason {
-        Some(reason) if row.dropped > 0 => reason.clone(),
+        Some(reason) if row.dropped > 0 || row.mapped + row.unmapped == 0 => reason.clone(),
         _ if row.unmapped > 0 && row.mapped == 0 => "unmapped".to_owned(),
         _ if row.unmapped > 0 => "partly unmapped".to_owned(),
         _ => String::new(),
