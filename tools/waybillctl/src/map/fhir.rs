@@ -12,7 +12,7 @@ use super::{
 use crate::files::Subject;
 
 /// Bytes that are mapped again at most, some ten seconds' work; beyond it whole resource types are tried.
-const MOST_BYTES: usize = 512 << 20;
+const MOST_BYTES: usize = 96 << 20;
 
 /// Why a type is not said to be mapped or not.
 const REFERRED: &str = "others cannot be without it; the bundle is too large to try its elements";
