@@ -39,13 +39,31 @@ const INBOUND: &str = "inbound.message.v1";
 /// Connections of the comparison with Camel.
 const CAMEL_CONNECTIONS: usize = 64;
 
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Parse,
+    Listen,
+    Camel,
+    Normalize,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Parse, Self::Listen, Self::Camel, Self::Normalize];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Listen => "listen",
+            Self::Camel => "camel",
+            Self::Normalize => "normalize",
+        }
+    }
+}
+
 /// What is done, and how long it takes.
-#[derive(Clone, Copy)]
 struct Plan {
-    parse: bool,
-    listen: bool,
-    camel: bool,
-    normalize: bool,
+    parts: Vec<Part>,
     warm_up: Duration,
     camel_warm_up: Duration,
     window: Window,
@@ -60,10 +78,7 @@ impl Plan {
     fn new(quick: bool) -> Self {
         let (seconds, rounds, backlog) = if quick { (1, 3, 20_000) } else { (3, 5, 100_000) };
         Self {
-            parse: true,
-            listen: true,
-            camel: true,
-            normalize: true,
+            parts: Part::ALL.to_vec(),
             // The broker's JIT needs it: the first runs after a start are half as fast.
             warm_up: Duration::from_secs(if quick { 3 } else { 20 }),
             // Camel's own JIT.
@@ -78,19 +93,15 @@ impl Plan {
 
     /// Only what is named; all where nothing is.
     fn only(self, names: &[&str]) -> Result<Self> {
-        if let Some(unknown) =
-            names.iter().find(|name| !["parse", "listen", "camel", "normalize"].contains(name))
-        {
-            bail!("usage: bench [--quick] [parse] [listen] [camel] [normalize]; not {unknown}");
-        }
-        let named = |name| names.is_empty() || names.contains(&name);
-        Ok(Self {
-            parse: named("parse"),
-            listen: named("listen"),
-            camel: named("camel"),
-            normalize: named("normalize"),
-            ..self
-        })
+        let known = |name: &&str| Part::ALL.iter().find(|part| part.name() == *name).copied();
+        let Some(parts) = names.iter().map(known).collect::<Option<Vec<_>>>() else {
+            bail!("usage: bench [--quick] [parse] [listen] [camel] [normalize]");
+        };
+        Ok(if parts.is_empty() { self } else { Self { parts, ..self } })
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.parts.contains(&part)
     }
 }
 
@@ -104,24 +115,25 @@ fn main() -> Result<()> {
     names.retain(|name| *name != "--quick");
     let plan = Plan::new(names.len() < given).only(&names)?;
     // One thread for the generator: it is measured by the process, and it must not take more than one of few cores.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(plan))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&plan))
 }
 
-async fn run(plan: Plan) -> Result<()> {
-    let parse = if plan.parse {
+async fn run(plan: &Plan) -> Result<()> {
+    let parse = if plan.has(Part::Parse) {
         say("parse")?;
         Some(parse::measure(plan.parse_window, plan.parse_rounds)?)
     } else {
         None
     };
-    let mut report = Report::new(parse, std::thread::available_parallelism()?.get(), plan.window);
-    if plan.listen || plan.camel || plan.normalize {
+    let mut report =
+        Report::new(parse, std::thread::available_parallelism()?.get(), plan.window, plan.rounds);
+    if plan.parts != [Part::Parse] {
         measure_services(plan, &mut report).await?;
     }
     publish(&report)
 }
 
-async fn measure_services(plan: Plan, report: &mut Report) -> Result<()> {
+async fn measure_services(plan: &Plan, report: &mut Report) -> Result<()> {
     let stack = Stack::from_env();
     stack.reach().await?;
     let broker = levels::broker_pid();
@@ -131,17 +143,17 @@ async fn measure_services(plan: Plan, report: &mut Report) -> Result<()> {
     let topic =
         waybill_contracts::topics::find(INBOUND).context("inbound.message is not in the catalogue")?;
     report.partitions = topic.partitions;
-    if plan.listen || plan.camel {
+    if plan.has(Part::Listen) || plan.has(Part::Camel) {
         let mut listen = Ingest::listening(&stack, broker).await?;
         say("warming up")?;
         let warm = Window { ramp: Duration::ZERO, measured: plan.warm_up };
         let load = listen.load(64, Template::adt(Mode::Original), Mode::Original)?;
         load::closed_loop(&load, warm, listen.processes()?).await?;
         let mut bench = Bench::start(&mut listen, broker, topic.partitions, plan.window, plan.rounds)?;
-        if plan.listen {
+        if plan.has(Part::Listen) {
             report.levels = bench.levels().await?;
         }
-        if plan.camel {
+        if plan.has(Part::Camel) {
             report.camel = match camel::prepare()? {
                 Ok(()) => bench.camel(&stack, CAMEL_CONNECTIONS, plan.camel_warm_up).await?,
                 Err(why) => Camel::Skipped(why),
@@ -149,7 +161,7 @@ async fn measure_services(plan: Plan, report: &mut Report) -> Result<()> {
         }
         listen.stop().await?;
     }
-    if plan.normalize {
+    if plan.has(Part::Normalize) {
         say("normalize")?;
         report.normalize = Some(Ingest::listening(&stack, broker).await?.normalize(plan.backlog).await?);
     }

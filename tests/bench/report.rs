@@ -106,18 +106,20 @@ pub(crate) struct Report {
     pub(crate) cores: usize,
     pub(crate) partitions: i32,
     pub(crate) window_seconds: f64,
+    pub(crate) rounds: usize,
     pub(crate) levels: Vec<Level>,
     pub(crate) camel: Camel,
     pub(crate) normalize: Option<Normalize>,
 }
 
 impl Report {
-    pub(crate) fn new(parse: Option<Parse>, cores: usize, window: Window) -> Self {
+    pub(crate) fn new(parse: Option<Parse>, cores: usize, window: Window, rounds: usize) -> Self {
         Self {
             parse,
             cores,
             partitions: 0,
             window_seconds: window.measured.as_secs_f64(),
+            rounds,
             levels: Vec::new(),
             camel: Camel::Skipped("it was not asked for".to_owned()),
             normalize: None,
@@ -132,11 +134,8 @@ impl Report {
         let _ = writeln!(
             text,
             "\n{} cores shared by generator, services and broker; inbound.message with {} partitions, acks=all; closed loop,\n\
-             windows of {} s in turns, medians of {} rounds; CPU in µs per message",
-            self.cores,
-            self.partitions,
-            self.window_seconds,
-            self.levels.first().map_or(0, |level| level.rounds.len()),
+             windows of {} s in turns, medians of {} rounds each; CPU in µs per message",
+            self.cores, self.partitions, self.window_seconds, self.rounds,
         );
         for level in &self.levels {
             level.write(&mut text);

@@ -248,7 +248,7 @@ mod tests {
             (b"\x1b[1m\x1b", "\x1b[1m\x1b"),
         ] {
             assert_eq!(several.decode(bytes), text);
-            assert!(one.decode(bytes).starts_with(|first: char| first == '\x1b' || first == 'Y'));
+            assert!(one.decode(bytes).starts_with(['\x1b', 'Y']));
         }
         assert!(several.has_alternates() && !one.has_alternates());
     }

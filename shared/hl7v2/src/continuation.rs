@@ -37,7 +37,7 @@ impl Message<'_> {
         let dsc = self.segments().rev().find(|segment| segment.name() == b"DSC");
         let mut inner = self.segments().skip(1).filter(|segment| segment.name() != b"DSC");
         let starts_within_segment = inner.next().is_some_and(|segment| segment.name() == b"ADD");
-        let last = inner.last();
+        let last = inner.next_back();
         let ends_within_segment = last.is_some_and(|segment| segment.name() == b"ADD");
         let fragment =
             continues.value().is_some() || dsc.is_some() || starts_within_segment || ends_within_segment;

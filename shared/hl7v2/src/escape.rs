@@ -22,16 +22,16 @@ pub enum Formatting {
 
 /// Resolves the escape sequences of one value. Borrows when there is nothing to do.
 pub fn unescape<'a>(value: &'a [u8], delimiters: &Delimiters, formatting: Formatting) -> Cow<'a, [u8]> {
-    unescape_with(value, delimiters, formatting, false)
+    unescape_with(value, *delimiters, formatting, false)
 }
 
 /// As [`unescape`]. Where `switches` says so, `\C..\` and `\M..\` become the ISO 2022 escape sequences they stand for.
-pub(crate) fn unescape_with<'a>(
-    value: &'a [u8],
-    delimiters: &Delimiters,
+pub(crate) fn unescape_with(
+    value: &[u8],
+    delimiters: Delimiters,
     formatting: Formatting,
     switches: bool,
-) -> Cow<'a, [u8]> {
+) -> Cow<'_, [u8]> {
     let escape = delimiters.escape;
     let Some(first) = memchr(escape, value) else { return Cow::Borrowed(value) };
     let mut result = Vec::with_capacity(value.len());
@@ -50,7 +50,7 @@ pub(crate) fn unescape_with<'a>(
                 result.push(ESC);
                 resolve_hex(digits, &mut result)
             }
-            _ => resolve(body, *delimiters, formatting, &mut result),
+            _ => resolve(body, delimiters, formatting, &mut result),
         };
         match resolved {
             Resolved::Done => changed = true,

@@ -101,7 +101,7 @@ impl Index {
     }
 
     /// Indexes `bytes`, at most [`Mark::LIMIT`], whose MSH segment of `header_len` bytes starts at `start`.
-    pub(crate) fn fill(&mut self, bytes: &[u8], start: usize, header_len: usize, delimiters: &Delimiters) {
+    pub(crate) fn fill(&mut self, bytes: &[u8], start: usize, header_len: usize, delimiters: Delimiters) {
         self.count = 0;
         self.segments.clear();
         self.warnings.clear();
@@ -163,13 +163,13 @@ impl Index {
         for slot in &mut self.separators[self.count..self.count + number] {
             let at = found.fields.trailing_zeros();
             let before = below(at);
-            *slot = Mark::new(base + at as usize, divided | (found.dividing & before != 0));
+            *slot = Mark::new(base + at as usize, divided || found.dividing & before != 0);
             divided = false;
             found.dividing &= !before;
             found.fields &= found.fields - 1;
         }
         self.count += number;
-        divided | (found.dividing != 0)
+        divided || found.dividing != 0
     }
 
     fn close(&mut self, bytes: &[u8], Line { start, first }: Line, end: Mark, separator: u8) {
@@ -239,8 +239,8 @@ impl Found {
 }
 
 #[inline]
-fn classify(block: &[u8; BLOCK], delimiters: &Delimiters) -> Found {
-    let Delimiters { field, component, repetition, escape, subcomponent, .. } = *delimiters;
+fn classify(block: &[u8; BLOCK], delimiters: Delimiters) -> Found {
+    let Delimiters { field, component, repetition, escape, subcomponent, .. } = delimiters;
     Found {
         fields: positions(block, [field]),
         ends: positions(block, [b'\r', b'\n']),

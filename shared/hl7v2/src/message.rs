@@ -34,7 +34,7 @@ impl<'a> Message<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let header = checked_header(bytes)?;
         let mut index = Index::default();
-        index.fill(bytes, header.offset(), header.raw().len(), header.delimiters());
+        index.fill(bytes, header.offset(), header.raw().len(), *header.delimiters());
         Ok(Self { bytes, header, index: Cow::Owned(index) })
     }
 
@@ -44,7 +44,7 @@ impl<'a> Message<'a> {
     /// As [`Message::parse`].
     pub fn parse_in(index: &'a mut Index, bytes: &'a [u8]) -> Result<Self, ParseError> {
         let header = checked_header(bytes)?;
-        index.fill(bytes, header.offset(), header.raw().len(), header.delimiters());
+        index.fill(bytes, header.offset(), header.raw().len(), *header.delimiters());
         Ok(Self { bytes, header, index: Cow::Borrowed(index) })
     }
 

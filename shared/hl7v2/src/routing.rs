@@ -37,9 +37,7 @@ impl<'a> Header<'a> {
                 {
                     return Some(line);
                 }
-                if found.is_none() {
-                    return None;
-                }
+                found?;
                 start = next;
             }
             at = next.unwrap_or(end + 1);

@@ -106,7 +106,7 @@ macro_rules! view {
                     return Some(charset.decode(raw));
                 }
                 let switches = charset.has_alternates();
-                Some(match escape::unescape_with(raw, &self.delimiters, Formatting::Plain, switches) {
+                Some(match escape::unescape_with(raw, self.delimiters, Formatting::Plain, switches) {
                     Cow::Borrowed(bytes) => charset.decode(bytes),
                     Cow::Owned(bytes) => Cow::Owned(charset.decode(&bytes).into_owned()),
                 })

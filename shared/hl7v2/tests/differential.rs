@@ -204,11 +204,11 @@ fn compare<P: Peer>(name: &str, text: &str, tally: &mut Tally) {
         (Err(error), Ok(_)) => {
             let rule = match error.reason {
                 ParseErrorReason::Batch => Rule::BatchIsNoMessage,
+                // The last one: a header cut off inside MSH-2, which a fallback hides.
                 ParseErrorReason::InvalidDelimiter
                 | ParseErrorReason::DuplicateDelimiter
-                | ParseErrorReason::EncodingCharacterCount => Rule::DelimitersAreChecked,
-                // A header cut off inside MSH-2, which a fallback hides.
-                ParseErrorReason::TruncatedMsh => Rule::DelimitersAreChecked,
+                | ParseErrorReason::EncodingCharacterCount
+                | ParseErrorReason::TruncatedMsh => Rule::DelimitersAreChecked,
                 reason => panic!("{name}: refused only here: {reason:?}"),
             };
             return tally.note(rule);
@@ -280,7 +280,7 @@ fn text_rule(raw: &str, escape: char, theirs: &str) -> Option<Rule> {
         Some(Rule::FormattingIsKept)
     } else if between.contains(&"P") {
         Some(Rule::TruncationIsKnown)
-    } else if between.len() > 1 && !between.iter().all(|body| known(body)) {
+    } else if between.len() > 1 && !between.iter().all(known) {
         Some(Rule::UnknownTakesNothing)
     } else {
         None
