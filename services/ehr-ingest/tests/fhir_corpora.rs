@@ -40,7 +40,7 @@ fn send(feed: &Feed, body: &[u8]) -> Verdict {
         "Bundle" => Interaction::Base,
         resource_type => Interaction::Create { resource_type },
     };
-    accept(feed, &Request { interaction, request_id: None, body }, Timestamp::from_millis(1))
+    accept(feed, &Request { interaction, request_id: None, if_match: None, body }, Timestamp::from_millis(1))
 }
 
 fn events(feed: &Feed, verdict: &Verdict, body: &[u8]) -> Vec<Event> {

@@ -28,7 +28,7 @@ fn outcome(name: &str, body: &[u8]) -> Value {
         (resource_type, None) => Interaction::Create { resource_type },
     };
     let now = Timestamp::parse_rfc3339("2026-05-01T12:00:00Z").unwrap();
-    let request = Request { interaction, request_id: Some("request-1"), body };
+    let request = Request { interaction, request_id: Some("request-1"), if_match: None, body };
     match accept(&feed, &request, now) {
         Verdict::Refuse { rejected, response } => {
             json!({ "response": response_of(&response), "rejected": rejected_of(&rejected) })

@@ -63,7 +63,7 @@ fn memory_stays_near_the_size_of_the_body() {
         return;
     }
     let began = Instant::now();
-    let request = Request { interaction: Interaction::Base, request_id: None, body: &body };
+    let request = Request { interaction: Interaction::Base, request_id: None, if_match: None, body: &body };
     let verdict = accept(&feed, &request, Timestamp::from_millis(1));
     let accepting = began.elapsed();
     let accept_kb = peak_kb().unwrap() - before;

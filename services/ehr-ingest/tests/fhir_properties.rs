@@ -29,7 +29,7 @@ static BODIES: LazyLock<Vec<Value>> = LazyLock::new(|| {
 /// Answers a body; `true` when it was taken.
 fn check(body: &[u8], is_bundle: bool, resource_type: &str) -> bool {
     let interaction = if is_bundle { Interaction::Base } else { Interaction::Create { resource_type } };
-    let request = Request { interaction, request_id: None, body };
+    let request = Request { interaction, request_id: None, if_match: None, body };
     assert_eq!(unavailable(&request).status, 503);
     match accept(&FEED, &request, Timestamp::from_millis(1)) {
         Verdict::Refuse { response, rejected } => {
@@ -168,6 +168,7 @@ fn one_patient_has_one_key_in_both_worlds() {
     let request = Request {
         interaction: Interaction::Create { resource_type: "Patient" },
         request_id: None,
+        if_match: None,
         body: &body,
     };
     let Verdict::Store { key, .. } = accept(&FEED, &request, Timestamp::from_millis(1)) else {
@@ -193,7 +194,7 @@ fn a_reference_by_another_identifier_means_the_same_patient() {
     let body =
         serde_json::to_vec(&json!({ "resourceType": "Bundle", "type": "collection", "entry": entries }))
             .unwrap();
-    let request = Request { interaction: Interaction::Base, request_id: None, body: &body };
+    let request = Request { interaction: Interaction::Base, request_id: None, if_match: None, body: &body };
     let Verdict::Store { message, key, .. } = accept(&FEED, &request, Timestamp::from_millis(1)) else {
         panic!("refused")
     };

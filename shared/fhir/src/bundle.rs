@@ -250,13 +250,17 @@ impl<'a> Bundle<'a> {
                 .by_full_url(without_version(url))
                 .or_else(|| self.by_full_url(url))
                 .or_else(|| self.without_full_url(resource_type, id)),
-            Target::Relative { resource_type, id } => self
-                .base_of(from)
-                .and_then(|base| self.by_full_url(&format!("{base}{resource_type}/{id}")))
-                .or_else(|| {
-                    let key = (Cow::Borrowed(resource_type), Cow::Borrowed(id));
-                    self.by_type_and_id.get(&key).copied()
-                }),
+            Target::Relative { resource_type, id } => {
+                let own = self.base_of(from);
+                let key = (Cow::Borrowed(resource_type), Cow::Borrowed(id));
+                // The same type and id on another server is another resource.
+                let of_server =
+                    |at: &usize| self.base_of(*at).is_none_or(|base| own.is_none_or(|own| own == base));
+                own.and_then(|base| self.by_full_url(&format!("{base}{resource_type}/{id}")))
+                    .or_else(|| self.by_type_and_id.get(&key).copied().filter(of_server))
+                    // Against R4, and seen: a fullUrl that is no URL.
+                    .or_else(|| self.by_full_url(without_version(reference)))
+            }
             Target::Contained(_) | Target::Conditional { .. } | Target::Other => None,
         }
     }
@@ -291,24 +295,38 @@ fn whole(issue: Issue) -> Issue {
 
 /// Type and bytes of the resource that the resource `json` contains under `id`.
 pub fn contained<'a>(json: &'a str, id: &str) -> Option<(&'a str, &'a str)> {
+    all_contained(json).into_iter().find_map(|raw| {
+        let name = contained_name(raw)?;
+        (name.id == id).then_some((name.resource_type, raw.get()))
+    })
+}
+
+/// Ids of the resources of `resource_type` that the resource `json` contains.
+pub fn contained_ids<'a>(json: &'a str, resource_type: &str) -> Vec<&'a str> {
+    let named = all_contained(json).into_iter().filter_map(contained_name);
+    named.filter(|name| name.resource_type == resource_type).map(|name| name.id).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContainedName<'a> {
+    // Borrowed: a type or id with an escape in it is none.
+    resource_type: &'a str,
+    id: &'a str,
+}
+
+fn contained_name(raw: &RawValue) -> Option<ContainedName<'_>> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+fn all_contained(json: &str) -> Vec<&RawValue> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Container<'a> {
         #[serde(borrow)]
         contained: Vec<&'a RawValue>,
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Name<'a> {
-        // Borrowed: a type or id with an escape in it is none.
-        resource_type: &'a str,
-        id: &'a str,
-    }
-    let container: Container<'a> = serde_json::from_str(json).ok()?;
-    container.contained.into_iter().find_map(|raw| {
-        let name: Name<'a> = serde_json::from_str(raw.get()).ok()?;
-        (name.id == id).then_some((name.resource_type, raw.get()))
-    })
+    serde_json::from_str::<Container<'_>>(json).unwrap_or_default().contained
 }
 
 fn entry(at: usize, json: &str) -> Entry<'_> {

@@ -20,6 +20,7 @@ pub(crate) const NOT_A_DATE_TIME: &str =
 pub(crate) const NOT_A_DECIMAL: &str = "not a number";
 const EMPTY_TEXT: &str = "a text is empty";
 const EMPTY_LIST: &str = "a list is empty";
+pub(crate) const TOO_MANY_VALUES: &str = "the resource has more values than are taken";
 const LIST_TOO_LONG: &str = "a list has more elements than are taken";
 
 /// Reads `json` as `T`; `at` is the expression of the whole.
@@ -63,6 +64,7 @@ pub(crate) fn issue_of(error: &serde_json::Error, expression: String) -> Issue {
         (EMPTY_TEXT, IssueCode::Structure),
         (EMPTY_LIST, IssueCode::Structure),
         (LIST_TOO_LONG, IssueCode::TooCostly),
+        (TOO_MANY_VALUES, IssueCode::TooCostly),
     ];
     for (message, code) in own {
         if text.starts_with(message) {

@@ -12,6 +12,8 @@ use crate::{
 
 /// Issues of one resource; who has more has a systematic error, and each costs memory.
 pub const MAX_ISSUES: usize = 20;
+/// Values of one resource; far above what any means, far below what exhausts memory.
+pub const MAX_VALUES: usize = 1_000_000;
 /// From this many elements on, an object's names are hashed.
 const HASH_ABOVE: usize = 32;
 
@@ -23,6 +25,7 @@ pub fn walk(json: &str, at: &str, resolves: &dyn Fn(&str) -> bool) -> Vec<Issue>
         issues: Vec::new(),
         contained: HashSet::new(),
         local: Vec::new(),
+        values: 0,
         resolves,
     };
     let mut deserializer = serde_json::Deserializer::from_str(json);
@@ -44,6 +47,7 @@ struct Walk<'w, 'a> {
     contained: HashSet<Cow<'a, str>>,
     /// References `#id` with their places: contained resources may come after them.
     local: Vec<(Cow<'a, str>, String)>,
+    values: usize,
     resolves: &'w dyn Fn(&str) -> bool,
 }
 
@@ -146,6 +150,10 @@ struct Node<'n, 'w, 'a> {
 impl<'a> DeserializeSeed<'a> for Node<'_, '_, 'a> {
     type Value = ();
     fn deserialize<D: serde::Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.walk.values += 1;
+        if self.walk.values > MAX_VALUES {
+            return Err(D::Error::custom(json::TOO_MANY_VALUES));
+        }
         deserializer.deserialize_any(self)
     }
 }
@@ -295,5 +303,7 @@ mod tests {
         assert_eq!(found(&twice), [(IssueCode::Structure, "X.n4000".to_owned())]);
         let many = format!(r#"{{"a":[{}]}}"#, vec!["{}"; 100].join(","));
         assert_eq!(found(&many).len(), MAX_ISSUES);
+        let values = format!(r#"{{"a":[{}0]}}"#, "0,".repeat(MAX_VALUES));
+        assert_eq!(found(&values)[0].0, IssueCode::TooCostly);
     }
 }

@@ -13,8 +13,11 @@
 //! part in the manifest. A bad entry of anything else refuses the whole.
 //!
 //! The message's id is made from the bytes, and from where they were sent to (the same resource may be created and then
-//! updated). Without `meta.lastUpdated` or `Bundle.timestamp`, a resource that is put back to what it was before has the
-//! bytes of the earlier request and counts as its repeat: senders of updates set one of the two.
+//! updated). A resource that is put back to what it was before has the bytes of an earlier request, and is no repeat of it:
+//! `meta.lastUpdated`, `meta.versionId`, `Bundle.timestamp` and `If-Match` tell them apart, and so does `X-Request-Id` where
+//! there are only updates. Where something is created or charged, `X-Request-Id` is no part of the id: gateways give the
+//! same request a new one at every try, and an update taken twice changes nothing, a charge taken twice does. Updates that
+//! have none of the five and the same bytes count as one.
 //!
 //! Who creates gets a `Location` with an id made from the message's, the same at every repeat. Nothing can be read there.
 
@@ -76,6 +79,8 @@ pub struct Request<'a> {
     pub interaction: Interaction<'a>,
     /// Header `X-Request-Id`.
     pub request_id: Option<&'a str>,
+    /// Header `If-Match`: the version that an update is made from.
+    pub if_match: Option<&'a str>,
     /// The body as received, after any content coding was undone.
     pub body: &'a [u8],
 }

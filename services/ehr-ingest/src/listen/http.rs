@@ -163,16 +163,14 @@ impl Link {
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
         let started = Instant::now();
         let Some((entry, rest)) = self.site.entry(request.uri().path()) else {
-            return Err(Refusal::not_found());
+            let within = self.site.entries.first().map(|entry| entry.feed.settings.frame_timeout.get());
+            return Err(refuse(Refusal::not_found(), request, within.unwrap_or_default()));
         };
         let result = self.answer_in(entry, rest, &request, started);
         let result = match result {
             Ok(Plan::Metadata) => Ok(fhir::metadata()),
             Ok(Plan::Take(resource)) => self.take(entry, resource, request, started).await,
-            Err(refusal) => {
-                body::drain(request.into_body(), entry.feed.settings.frame_timeout.get());
-                Err(refusal)
-            }
+            Err(refusal) => Err(refuse(refusal, request, entry.feed.settings.frame_timeout.get())),
         };
         if let Err(refusal) = &result {
             entry.feed.refuse_request(refusal.reason, refusal.status.as_u16());
@@ -232,6 +230,16 @@ impl Link {
         };
         self.site.running.spawn(work).await.unwrap_or_else(|_| Err(Refusal::defect()))
     }
+}
+
+/// What is done about the body of a request that is refused by its head. Who waits for `100 Continue` sends none: what
+/// comes next on the connection could be taken for it, so it ends.
+fn refuse(refusal: Refusal, request: Request<Incoming>, within: Duration) -> Refusal {
+    if request.headers().contains_key(header::EXPECT) {
+        return refusal.closing();
+    }
+    body::drain(request.into_body(), within);
+    refusal
 }
 
 /// What is to be done with a request.

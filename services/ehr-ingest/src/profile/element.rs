@@ -12,8 +12,8 @@ pub(super) fn rewrite(profile: &Profile, json: &[u8], missing: &mut Vec<Untransl
         return None;
     }
     let text = std::str::from_utf8(json).ok()?;
-    let root = json::parse(text)?;
     let mut edits = Edits { profile, text, found: Vec::new(), missing };
+    let root = json::parse(text, &mut |entry| edits.visit(entry, "entry"))?;
     edits.visit(&root, "");
     let mut found = edits.found;
     if found.is_empty() {

@@ -17,7 +17,7 @@ fn feed() -> Feed {
 }
 
 fn send(interaction: Interaction<'_>, body: &[u8]) -> Verdict {
-    accept(&feed(), &Request { interaction, request_id: None, body }, Timestamp::from_millis(1))
+    accept(&feed(), &Request { interaction, request_id: None, if_match: None, body }, Timestamp::from_millis(1))
 }
 
 /// Status, code and expression of the first issue; the record names the same place.
@@ -254,7 +254,7 @@ fn a_hundred_megabytes() {
     body.extend_from_slice(br#""}}"#);
     let interaction = Interaction::Create { resource_type: "Patient" };
     assert!(matches!(send(interaction, &body), Verdict::Store { .. }), "the parser has no limit of its own");
-    let request = Request { interaction, request_id: None, body: &body[..1024] };
+    let request = Request { interaction, request_id: None, if_match: None, body: &body[..1024] };
     let Verdict::Refuse { rejected, response } =
         refuse_too_large(&feed(), &request, Timestamp::from_millis(1))
     else {

@@ -79,7 +79,7 @@ impl<'f> Judge<'f> {
             "" | "Bundle" => fhir::Interaction::Base,
             resource_type => fhir::Interaction::Create { resource_type },
         };
-        let request = fhir::Request { interaction, request_id: None, body: json };
+        let request = fhir::Request { interaction, request_id: None, if_match: None, body: json };
         match fhir::accept(self.feed, &request, self.at) {
             fhir::Verdict::Store { message, .. } => self.map(&message, json),
             fhir::Verdict::Refuse { rejected, response } => {

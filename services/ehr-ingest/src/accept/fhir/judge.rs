@@ -7,8 +7,10 @@ use waybill_contracts::{
     inbound::{InboundMessage, InboundRejected, Protocol},
 };
 use waybill_fhir::{
-    Issue, IssueCode, Kind, is_resource_type, operation_outcome,
-    resources::{self, MessageHeader},
+    Issue, IssueCode, Kind,
+    bundle::Entry,
+    is_resource_type, operation_outcome,
+    resources::{self, ChargeItem, Claim, MessageHeader, Resource as _},
     respond::{EntryResponse, response_bundle},
 };
 
@@ -22,6 +24,8 @@ use crate::{
 const VERSION: &str = "4.0.1";
 /// Issues in one answer; the sender will not read more.
 const MAX_ISSUES: usize = 100;
+/// Up to here a body that cannot be stored now is looked at for the form of its answer.
+const SHORT: usize = 256 * 1024;
 const ACCEPTED: &str = "AA";
 const REFUSED: &str = "AE";
 
@@ -67,7 +71,9 @@ pub(super) fn refuse_too_large(feed: &Feed, request: &Request<'_>, received_at: 
 pub(super) fn unavailable(request: &Request<'_>) -> Response {
     let issue = Issue::general(IssueCode::Transient, "the request cannot be stored now; send it again");
     let outcome = operation_outcome(std::slice::from_ref(&issue));
-    let bundle = waybill_fhir::bundle::text_of(request.body)
+    // In an outage everybody sends again and again: no work for what is thrown away.
+    let body = Some(request.body).filter(|body| body.len() <= SHORT).unwrap_or_default();
+    let bundle = waybill_fhir::bundle::text_of(body)
         .and_then(|(text, _)| waybill_fhir::Bundle::read(text))
         .ok()
         .filter(|bundle| bundle.kind == Kind::Message);
@@ -121,6 +127,19 @@ fn not_that_interaction(interaction: Interaction<'_>, plan: &Plan<'_>) -> Option
     }
 }
 
+/// Updates of what is no money: to take one twice changes nothing.
+fn only_updates(request: &Request<'_>, plan: &Plan<'_>) -> bool {
+    let is_money = |kind: &str| matches!(kind, Claim::TYPE | ChargeItem::TYPE);
+    let is_update = |entry: &Entry<'_>| match request.interaction {
+        Interaction::Base => {
+            entry.request.as_ref().is_some_and(|request| request.method.as_deref() == Some("PUT"))
+        }
+        Interaction::Create { .. } => false,
+        Interaction::Update { .. } | Interaction::ConditionalUpdate { .. } => true,
+    };
+    plan.bundle.entries.iter().all(|entry| is_update(entry) && !is_money(&entry.head.resource_type))
+}
+
 fn message_header<'p>(plan: &'p Plan<'_>) -> Option<MessageHeader<'p>> {
     let first = plan.bundle.entries.first().filter(|_| plan.bundle.kind == Kind::Message)?;
     resources::checked(first.raw, "").ok()
@@ -152,7 +171,14 @@ impl<'r> Receipt<'r> {
             plan.and_then(|plan| plan.bundle.timestamp.as_ref()?.unix_millis()).map(Timestamp::from_millis);
         let endpoint = header.as_ref().and_then(|header| header.source.as_ref()?.endpoint.as_deref());
         // The same bytes mean something else at another place: it stands for the sender beside him.
-        let place = format!("{}|{}", endpoint.unwrap_or_default(), request.interaction.target());
+        let mut place = format!("{}|{}", endpoint.unwrap_or_default(), request.interaction.target());
+        if let Some(version) = request.if_match {
+            place = format!("{place}|{version}");
+        }
+        if let Some(id) = request.request_id.filter(|_| plan.is_some_and(|plan| only_updates(request, plan)))
+        {
+            place = format!("{place}|{id}");
+        }
         let message_type = plan.map(|plan| match plan.bundle.kind {
             Kind::Single => plan.bundle.type_name.to_string(),
             _ => format!("Bundle/{}", &*plan.bundle.type_name),
@@ -232,14 +258,9 @@ impl<'r> Receipt<'r> {
                 outcome: Some(operation_outcome(issues)),
             },
         };
-        let entries: Vec<EntryResponse> = (0..plan.issues.len()).map(entry).collect();
-        let bundle = response_bundle(kind, &self.received_at.to_rfc3339(), &entries);
-        Response {
-            status: 200,
-            location: None,
-            etag: None,
-            body: serde_json::to_vec(&bundle).unwrap_or_default(),
-        }
+        let entries = (0..plan.issues.len()).map(entry);
+        let body = response_bundle(kind, &self.received_at.to_rfc3339(), entries);
+        Response { status: 200, location: None, etag: None, body }
     }
 
     /// What was done with an entry. Who creates gets an id that is the same at every repeat.
@@ -301,6 +322,10 @@ impl<'r> Receipt<'r> {
     }
 
     fn rejected(&self, issue: Option<&Issue>) -> InboundRejected {
+        self.rejected_with(issue, Body::new(FHIR_JSON, self.request.body))
+    }
+
+    fn rejected_with(&self, issue: Option<&Issue>, body: Body) -> InboundRejected {
         InboundRejected {
             message_id: self.id,
             feed: self.feed.name.clone(),
@@ -323,7 +348,7 @@ impl<'r> Receipt<'r> {
             reason_code: issue.map(|issue| reason_of(issue).into()).unwrap_or_default(),
             error_location: issue.and_then(|issue| issue.expression.clone()),
             error_code: None,
-            body: Body::new(FHIR_JSON, self.request.body),
+            body,
         }
     }
 
@@ -342,8 +367,7 @@ impl<'r> Receipt<'r> {
             batch_id: Some(self.id),
             batch_control_id: self.control_id.clone(),
             batch_index: i32::try_from(at).ok(),
-            body: Body::new(FHIR_JSON, raw),
-            ..self.rejected(plan.issues[at].first())
+            ..self.rejected_with(plan.issues[at].first(), Body::new(FHIR_JSON, raw))
         }
     }
 }

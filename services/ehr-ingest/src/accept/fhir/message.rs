@@ -30,7 +30,8 @@ pub(super) fn answer(
     };
     let answer = MessageAnswer {
         id: &id.to_string(),
-        identifier: header.id.as_deref().unwrap_or_default(),
+        // Who gives none cannot be referred to; R4 demands something all the same.
+        identifier: header.id.as_deref().unwrap_or("unknown"),
         event,
         code,
         at: at.map(Timestamp::to_rfc3339),

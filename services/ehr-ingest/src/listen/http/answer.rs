@@ -111,7 +111,7 @@ impl Refusal {
         self
     }
 
-    const fn closing(mut self) -> Self {
+    pub(super) const fn closing(mut self) -> Self {
         self.closes = true;
         self
     }

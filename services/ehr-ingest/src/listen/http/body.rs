@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::{
     HeaderMap,
     body::{Body, Incoming},
-    header::CONTENT_ENCODING,
+    header::{CONTENT_ENCODING, EXPECT},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,9 @@ pub(super) async fn read(
     let is_gzip = is_gzip(headers)?;
     let limit = settings.http.max_body_bytes;
     if body.size_hint().lower() > limit as u64 {
+        if headers.contains_key(EXPECT) {
+            return Err(Refusal::too_large().closing());
+        }
         drain(body, settings.frame_timeout.get());
         return Err(Refusal::too_large());
     }

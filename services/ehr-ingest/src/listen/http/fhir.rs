@@ -33,6 +33,10 @@ use crate::{
 const INLINE: usize = 32 * 1024;
 /// A body over this size is parsed alone: parsed it takes up many times its bytes.
 const LARGE: usize = 8 * 1024 * 1024;
+/// Refused entries of a batch that are on their way at the same time.
+const PART: usize = 256;
+/// Refused entries of a batch that the log names.
+const SAID: usize = 20;
 /// How much of a body is kept that no topic takes.
 const HEAD_BYTES: usize = 4096;
 
@@ -48,6 +52,7 @@ struct Task {
     interaction: Interaction,
     query: String,
     request_id: Option<String>,
+    if_match: Option<String>,
     received: Received,
     received_at: Timestamp,
     started: Instant,
@@ -71,6 +76,7 @@ pub(super) async fn take(
         interaction,
         query: head.uri.query().unwrap_or_default().to_owned(),
         request_id: header("x-request-id").map(str::to_owned),
+        if_match: header("if-match").map(str::to_owned),
         received,
         received_at: Timestamp::now(),
         started,
@@ -152,7 +158,12 @@ impl Task {
                 fhir::Interaction::ConditionalUpdate { resource_type, query: &self.query }
             }
         };
-        Request { interaction, request_id: self.request_id.as_deref(), body: &self.received.bytes }
+        Request {
+            interaction,
+            request_id: self.request_id.as_deref(),
+            if_match: self.if_match.as_deref(),
+            body: &self.received.bytes,
+        }
     }
 
     async fn store(
@@ -174,13 +185,27 @@ impl Task {
         let attributes = [Attr::Topic(store.message_topic())];
         let mut send =
             child_of(&receive.context(), "send inbound.message.v1", SpanKind::Producer, &attributes);
-        let mut sent = vec![store.put_message(message, key, send.context())];
-        sent.extend(refused.iter().map(|rejected| {
-            self.say_refused(rejected);
-            store.put_rejected(rejected, TraceContext::for_message(rejected.message_id))
-        }));
-        match self.settle(sent).await {
+        let stored = async {
+            // In parts: no batch takes up the room of everybody else, or more than there is.
+            for part in refused.chunks(PART) {
+                let put = |rejected: &InboundRejected| {
+                    store.put_rejected(rejected, TraceContext::for_message(rejected.message_id))
+                };
+                self.settle(part.iter().map(put).collect()).await?;
+            }
+            self.settle(vec![store.put_message(message, key, send.context())]).await
+        };
+        match stored.await {
             Ok(()) => {
+                for rejected in refused.iter().take(SAID) {
+                    self.say_refused(rejected);
+                }
+                if refused.len() > SAID {
+                    tracing::warn!(
+                        feed = self.feed.feed.name, message_id = %message.message_id, refused = refused.len(),
+                        said = SAID, "more entries of a batch were refused than are told of one by one"
+                    );
+                }
                 receive.set_attr(Attr::AckCode(AckCode::AA.as_str()));
                 response
             }

@@ -60,8 +60,11 @@ impl Route {
         match (&parts[..], method.as_str()) {
             ([""], "POST") => fhir(Interaction::Base),
             ([""], _) => only("POST"),
-            (["", "metadata"], "GET") => Ok(Self::Metadata),
-            (["", "metadata"], _) => only("GET"),
+            (["", "metadata"], "GET" | "HEAD") => Ok(Self::Metadata),
+            (["", "metadata"], _) => only("GET, HEAD"),
+            // What R4 §2.4.5 calls the way of messages over HTTP.
+            (["", "$process-message" | "%24process-message"], "POST") => fhir(Interaction::Base),
+            (["", "$process-message" | "%24process-message"], _) => only("POST"),
             (["", kind], "POST") if is_type(kind) => fhir(Interaction::Create((*kind).to_owned())),
             (["", kind], "PUT") if is_type(kind) => fhir(Interaction::ConditionalUpdate((*kind).to_owned())),
             (["", kind], _) if is_type(kind) => only("POST, PUT"),
@@ -105,11 +108,26 @@ pub(super) fn brings_hl7<B>(head: &Request<B>) -> Result<(), Refusal> {
 pub(super) fn brings_fhir<B>(head: &Request<B>) -> Result<(), Refusal> {
     let found = essence(head.headers(), CONTENT_TYPE);
     let is_spoken = found.is_some_and(|found| FHIR_TYPES.contains(&found.as_str()));
-    if is_spoken {
-        Ok(())
-    } else {
-        Err(Refusal::content_type("the content type of FHIR is application/fhir+json"))
+    if !is_spoken {
+        return Err(Refusal::content_type("the content type of FHIR is application/fhir+json"));
     }
+    // R4 §3.1.0.1.13; what other versions call the same may mean something else.
+    if fhir_version(head.headers())
+        .is_some_and(|version| !matches!(version.as_str(), "4.0" | "4.0.0" | "4.0.1"))
+    {
+        return Err(Refusal::content_type("the FHIR version is 4.0"));
+    }
+    Ok(())
+}
+
+/// Parameter `fhirVersion` of the content type.
+fn fhir_version(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    text.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_version = name.trim().eq_ignore_ascii_case("fhirVersion");
+        is_version.then(|| value.trim().trim_matches('"').to_owned())
+    })
 }
 
 /// Answers are JSON: refuses who takes anything but that, by `_format` (R4 §3.1.0.1.12) or by `Accept`.
@@ -152,6 +170,10 @@ mod tests {
         assert_eq!(route("GET", "/fhir/metadata"), Ok(Route::Metadata));
         assert_eq!(route("POST", "/fhir"), fhir(Interaction::Base));
         assert_eq!(route("POST", "/fhir/"), fhir(Interaction::Base));
+        assert_eq!(route("POST", "/fhir/$process-message"), fhir(Interaction::Base));
+        assert_eq!(route("POST", "/fhir/%24process-message"), fhir(Interaction::Base));
+        assert_eq!(route("GET", "/fhir/$process-message"), Err(405));
+        assert_eq!(route("HEAD", "/fhir/metadata"), Ok(Route::Metadata));
         assert_eq!(route("POST", "/fhir/Patient"), fhir(Interaction::Create("Patient".into())));
         assert_eq!(route("PUT", "/fhir/Patient"), fhir(Interaction::ConditionalUpdate("Patient".into())));
         assert_eq!(
@@ -220,6 +242,8 @@ mod tests {
         assert_eq!(brings("Application/HL7-v2"), (true, false));
         assert_eq!(brings("text/plain"), (true, false));
         assert_eq!(brings("application/fhir+json"), (false, true));
+        assert_eq!(brings("application/fhir+json; charset=UTF-8; fhirVersion=\"4.0\""), (false, true));
+        assert_eq!(brings("application/fhir+json;fhirversion=3.0"), (false, false));
         assert_eq!(brings("application/fhir+xml"), (false, false));
         assert_eq!(brings("x-application/hl7-v2+xml"), (false, false));
     }

@@ -15,7 +15,7 @@ use crate::mapping::{Event, Payload};
 pub(super) fn event(content: &Content<'_, '_>, at: usize) -> Option<Event> {
     let read: Appointment<'_> = content.at(at)?.read()?;
     let actors = || read.participant.iter().filter_map(|participant| participant.actor.as_ref());
-    let (who, patient) = actors().find_map(|actor| content.patient_of(at, Some(actor)))?;
+    let (who, patient) = content.patient_of(at, content.plan.patient_among(at, actors()))?;
     let event = AppointmentEvent {
         source: content.source(at),
         patient,

@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use waybill_contracts::{EventId, Phi, Timestamp, clinical::EventSource, fhir, inbound::InboundMessage};
+use waybill_contracts::{EventId, Phi, clinical::EventSource, fhir, inbound::InboundMessage};
 use waybill_fhir::{
     Bundle, Target, json,
     resources::{
@@ -257,11 +257,28 @@ impl<'c, 'a> Content<'c, 'a> {
         Some((found.read()?, found.from))
     }
 
-    /// Where an event came from.
+    /// The id of entry `at` as an identifier of its server. Of what is created (`POST`) the id means nothing.
+    pub(super) fn logical_id(&self, at: usize) -> Option<fhir::Identifier> {
+        let entry = self.plan.bundle.entries.get(at)?;
+        let is_created =
+            entry.request.as_ref().is_some_and(|request| request.method.as_deref() == Some("POST"));
+        let id = entry.head.id.as_deref().filter(|_| !is_created)?;
+        let resource_type = entry.head.resource_type.as_str();
+        let system = match self.plan.bundle.base_of(at) {
+            Some(base) => format!("{base}{resource_type}"),
+            None => format!("urn:waybill:feed:{}:{resource_type}", self.inbound.feed),
+        };
+        let kind = Some("RI".to_owned());
+        Some(fhir::Identifier { r#use: None, r#type: kind, system: Some(system), value: Phi::from(id) })
+    }
+
+    /// Where an event came from. A resource changes when its server takes it in (R4 §3.1.0.7), so without a word of the
+    /// sender it is the time at which it came in here: states that follow each other must not come in any order.
     pub(super) fn source(&self, at: usize) -> EventSource {
         let entry = &self.plan.bundle.entries[at];
         let updated = entry.head.meta.as_ref().and_then(|meta| meta.last_updated.as_ref());
         let occurred = updated.map(|at| at.as_str().to_owned());
+        let came_in = || self.inbound.sent_at.unwrap_or(self.inbound.received_at).to_rfc3339();
         EventSource {
             message_id: self.inbound.message_id,
             feed: self.inbound.feed.clone(),
@@ -269,7 +286,7 @@ impl<'c, 'a> Content<'c, 'a> {
             control_id: self.inbound.control_id.clone(),
             sending_application: self.inbound.sending_application.clone(),
             sending_facility: self.inbound.sending_facility.clone(),
-            occurred_at: occurred.or_else(|| self.inbound.sent_at.map(Timestamp::to_rfc3339)).map(Phi::new),
+            occurred_at: Some(Phi::new(occurred.unwrap_or_else(came_in))),
             sent_at: self.inbound.sent_at,
             received_at: self.inbound.received_at,
             profile: Some(self.feed.profile.clone()),

@@ -99,10 +99,7 @@ pub(super) fn identifier(value: &Identifier<'_>) -> Option<fhir::Identifier> {
     let npi = || (system.as_deref() == Some(NPI)).then(|| "NPI".to_owned());
     Some(fhir::Identifier {
         r#use: text(&value.r#use),
-        r#type: type_code(value.r#type.as_ref())
-            .map(str::to_owned)
-            .or_else(|| text(&value.r#type.as_ref()?.text))
-            .or_else(npi),
+        r#type: type_code(value.r#type.as_ref()).map(str::to_owned).or_else(npi),
         value: Phi::from(value.value.as_deref()?),
         system,
     })

@@ -28,9 +28,13 @@ pub(super) fn event(content: &Content<'_, '_>, at: usize) -> Option<Event> {
     let resource: Encounter<'_> = content.at(at)?.read()?;
     let (who, patient) = content.patient_of(at, resource.subject.as_ref())?;
     let account: Option<(Account<'_>, usize)> = account_of(content, at, &resource);
+    let mut encounter = encounter(content, at, &resource);
+    // Results and orders that come alone know it by nothing else.
+    let known_as = content.logical_id(at).filter(|known| !encounter.identifier.contains(known));
+    encounter.identifier.extend(known_as);
     let event = EncounterEvent {
         source: content.source(at),
-        encounter: encounter(content, at, &resource),
+        encounter,
         coverage: coverage::of_encounter(content, at, &who, account.as_ref()),
         guarantor: account
             .map(|(account, from)| coverage::guarantors(content, from, &account))

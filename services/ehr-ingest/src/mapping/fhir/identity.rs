@@ -77,9 +77,17 @@ pub(crate) fn of_patient(patient: &Patient<'_>, base: Option<&str>, feed: &Feed)
         .or_else(|| patient.id.as_ref().map(|id| of_logical_id(base, id, feed)))
 }
 
-/// Code of table 0203 that an identifier's type has.
+/// Code of table 0203 that an identifier's type has, else its first code, else its text: some send `MRN` as that alone.
 pub(crate) fn type_code<'t>(kind: Option<&'t CodeableConcept<'_>>) -> Option<&'t str> {
-    kind?.coding.iter().find_map(|coding| coding.code.as_deref())
+    let kind = kind?;
+    let of_table = |system: &str| system.ends_with("v2-0203") || system.ends_with("v2/0203");
+    let mut codings = kind.coding.iter().filter(|coding| coding.code.is_some());
+    codings
+        .clone()
+        .find(|coding| coding.system.as_deref().is_some_and(of_table))
+        .or_else(|| codings.next())
+        .and_then(|coding| coding.code.as_deref())
+        .or(kind.text.as_deref())
 }
 
 fn of_identifier(identifier: &Identifier<'_>, feed: &Feed) -> Option<Identity> {

@@ -25,7 +25,10 @@ const ETHNICITY: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core
 
 /// `clinical.patient` of a Patient.
 pub(super) fn event(content: &Content<'_, '_>, at: usize) -> Option<Event> {
-    let (who, patient) = content.patient_at(at)?;
+    let (who, mut patient) = content.patient_at(at)?;
+    // Resources that come alone know him by nothing else.
+    let known_as = content.logical_id(at).filter(|known| !patient.identifier.contains(known));
+    patient.identifier.extend(known_as);
     let event = PatientEvent {
         source: content.source(at),
         alias: aliases(&patient),

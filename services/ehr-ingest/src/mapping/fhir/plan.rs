@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use waybill_contracts::{ReasonCode, reason};
 use waybill_fhir::{
     Bundle, Issue, IssueCode, Kind, Severity, Target,
-    bundle::text_of,
+    bundle::{contained_ids, text_of},
     is_resource_type,
     reference::is_type,
     resources::{
@@ -20,6 +20,9 @@ use waybill_fhir::{
 use super::identity::{self, Identity, Subject};
 use crate::feed::Feed;
 
+/// Issues of one body. Beyond, each bad entry keeps its first: it is known as bad, and a million of them would be many
+/// times as large as the body.
+const MAX_ISSUES: usize = 1000;
 /// Verbs of entries that ask for something, or take it away.
 const UNSUPPORTED: [&str; 4] = ["GET", "HEAD", "DELETE", "PATCH"];
 
@@ -69,9 +72,13 @@ pub(crate) fn plan<'a>(body: &'a [u8], feed: &Feed) -> Result<Plan<'a>, Issue> {
     };
     plan.find_patients(feed);
     let repeated = repeated(&plan.bundle);
+    let mut found = 0;
     for at in 0..plan.bundle.entries.len() {
         let mut issues = repeated.get(&at).cloned().into_iter().collect();
         plan.check(at, feed, &mut issues);
+        issues.truncate((MAX_ISSUES - found.min(MAX_ISSUES)).max(1));
+        found += issues.len();
+        issues.shrink_to_fit();
         plan.issues.push(issues);
     }
     Ok(plan)
@@ -92,6 +99,33 @@ impl Plan<'_> {
             },
         };
         identity::subject(&self.bundle, from, reference, &known, feed)
+    }
+
+    /// Which of the references made in entry `from` is to the patient, where others may be meant as well. One that says no
+    /// type and leads to nothing in the body may mean anyone: a clinician, a room.
+    pub(crate) fn patient_among<'r, 'b>(
+        &self,
+        from: usize,
+        references: impl IntoIterator<Item = &'r Reference<'b>>,
+    ) -> Option<&'r Reference<'b>>
+    where
+        'b: 'r,
+    {
+        let mut contained = None;
+        references.into_iter().find(|reference| {
+            let Some(text) = reference.reference.as_deref() else { return is_patient(reference) };
+            if let Target::Contained(id) = Target::of(text) {
+                // Looked through once, however many refer to it.
+                let raw = self.bundle.entries[from].raw;
+                let ids = contained
+                    .get_or_insert_with(|| HashSet::<&str>::from_iter(contained_ids(raw, Patient::TYPE)));
+                return ids.contains(id);
+            }
+            match self.bundle.resolve(from, text) {
+                Some(at) => &*self.bundle.entries[at].head.resource_type == Patient::TYPE,
+                None => is_patient(reference),
+            }
+        })
     }
 
     fn find_patients(&mut self, feed: &Feed) {
@@ -149,7 +183,11 @@ impl Plan<'_> {
         issues.extend(walked);
         // What the walk has found would be found again, in other words.
         if readable {
-            let subject = check_resource(resource_type, raw, &place, issues);
+            let patient_among = |actors: &[Reference<'_>]| {
+                let found = self.patient_among(at, actors)?;
+                actors.iter().position(|actor| std::ptr::eq(actor, found))
+            };
+            let subject = check_resource(resource_type, raw, &place, issues, &patient_among);
             self.check_subject(at, resource_type, &place, subject, feed, issues);
         }
     }
@@ -201,6 +239,7 @@ fn check_resource<'a>(
     raw: &'a str,
     at: &str,
     issues: &mut Vec<Issue>,
+    patient_among: &dyn Fn(&[Reference<'a>]) -> Option<usize>,
 ) -> Option<About<'a>> {
     fn read<'a, R: Resource<'a>>(raw: &'a str, at: &str, issues: &mut Vec<Issue>) -> Option<R> {
         resources::checked(raw, at).map_err(|found| issues.extend(found)).ok()
@@ -220,8 +259,10 @@ fn check_resource<'a>(
         // Its patient is one of the participants, if there is one.
         Appointment::TYPE => {
             let participants = read::<Appointment<'_>>(raw, at, issues)?.participant.0;
-            let mut actors = participants.into_iter().filter_map(|participant| participant.actor);
-            needed(actors.find(is_patient), "participant")
+            let actors = participants.into_iter().filter_map(|participant| participant.actor);
+            let mut actors: Vec<_> = actors.collect();
+            let at = patient_among(&actors);
+            needed(at.map(|at| actors.swap_remove(at)), "participant")
         }
         Observation::TYPE => named(read::<Observation<'_>>(raw, at, issues)?.subject),
         Condition::TYPE => named(read::<Condition<'_>>(raw, at, issues)?.subject),
