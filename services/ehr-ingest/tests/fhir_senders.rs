@@ -271,6 +271,31 @@ fn the_patient_of_an_appointment_is_the_one_that_is_said_to_be_one() {
     assert!(matches!(mapping::map(&inbound, &body, &feed()).unwrap(), Mapped::NoDestination(_)));
 }
 
+#[test]
+fn a_claim_that_asks_for_no_payment_says_so_line_by_line() {
+    let claim = |status: &str, purpose: &str| {
+        let claim = json!({
+            "resourceType": "Claim", "id": "c", "status": status, "type": { "text": "professional" }, "use": purpose,
+            "patient": { "reference": "Patient/p1" }, "created": "2026-01-01", "provider": { "display": "x" }, "priority": { "text": "normal" },
+            "insurance": [{ "sequence": 1, "focal": true, "coverage": { "display": "x" } }], "item": [{ "sequence": 1, "productOrService": { "text": "x" } }],
+        });
+        let body = claim.to_string().into_bytes();
+        let event = events(&stored(&put("Claim", "c", &body), 0).0, &body).remove(0);
+        let Payload::Charge(charge) = event.payload else { panic!("no charge") };
+        charge.charge[0].status.clone()
+    };
+    for (status, purpose, expected) in [
+        ("active", "claim", None),
+        ("active", "preauthorization", Some("planned")),
+        ("active", "predetermination", Some("planned")),
+        ("draft", "claim", Some("planned")),
+        ("cancelled", "claim", Some("aborted")),
+        ("entered-in-error", "claim", Some("entered-in-error")),
+    ] {
+        assert_eq!(claim(status, purpose).as_deref(), expected, "{status} {purpose}");
+    }
+}
+
 /// Every entry has twenty faults: what is said of them must not be a hundred times what was sent.
 #[test]
 fn faults_without_number_cost_no_memory() {

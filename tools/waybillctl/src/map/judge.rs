@@ -129,6 +129,10 @@ pub(super) fn shown(event: &mapping::Event) -> Shown {
     let mut payload = payload.unwrap_or_default();
     if let Some(source) = payload.get_mut("source").and_then(Value::as_object_mut) {
         source.remove("receivedAt");
+        // The time of arrival, which there is none of here, stands in for a time of the sender's.
+        if source.get("occurredAt").and_then(Value::as_str) == Some("1970-01-01T00:00:00Z") {
+            source.remove("occurredAt");
+        }
     }
     if let Some(original) = payload.get_mut("original").and_then(Value::as_object_mut) {
         original.remove("data");

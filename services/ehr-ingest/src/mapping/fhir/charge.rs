@@ -249,7 +249,7 @@ impl Lines<'_, '_, '_> {
         billing::ChargeItem {
             identifier: item.sequence.map(number_of).into_iter().collect(),
             r#type: "charge".to_owned(),
-            status: None,
+            status: status_of(self.read).map(str::to_owned),
             occurrence: serviced.or_else(|| period(self.read.billable_period.as_ref())),
             posted: moment(self.read.created.as_ref(), None),
             code: Phi::new(opt_concept(item.product_or_service.as_ref()).unwrap_or_default()),
@@ -274,6 +274,17 @@ impl Lines<'_, '_, '_> {
             people::practitioner(self.content, self.at, member.provider.as_ref()?, Some(&role_of(member)))
         });
         named.collect()
+    }
+}
+
+/// What the lines of a claim are, in the words of ChargeItem.status; nothing to say of one that asks for payment. Who counts
+/// money must not count what is only asked about beforehand, or taken back.
+fn status_of(read: &Claim<'_>) -> Option<&'static str> {
+    match (read.status.as_deref(), read.r#use.as_deref()) {
+        (Some("entered-in-error"), _) => Some("entered-in-error"),
+        (Some("cancelled"), _) => Some("aborted"),
+        (Some("draft"), _) | (_, Some("preauthorization" | "predetermination")) => Some("planned"),
+        _ => None,
     }
 }
 
