@@ -74,6 +74,8 @@ reasons! {
     FHIR_NOT_SUPPORTED = "ING-0025";
     /// A field that the event demands is empty.
     REQUIRED_FIELD_MISSING = "ING-0011";
+    /// A part of a message that is continued in others (DSC, ADD).
+    FRAGMENT = "ING-0012";
     /// A request without a token, or with one that this feed does not know.
     NOT_AUTHENTICATED = "ING-0030";
     /// A request for something that is not served: path, method, content type, content coding.
@@ -88,6 +90,8 @@ reasons! {
     FEED_UNKNOWN = "NRM-0003";
     /// Orders of drugs, diets or supplies, and no other.
     NOT_A_LABORATORY_ORDER = "NRM-0010";
+    /// An appointment without a patient.
+    APPOINTMENT_OF_NO_PATIENT = "NRM-0011";
     /// Nobody subscribes to the topics of its events.
     NO_SUBSCRIBER = "TRK-0001";
     /// The normalizer has not accounted for a received message in its time.

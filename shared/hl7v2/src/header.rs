@@ -123,19 +123,19 @@ impl<'a> Header<'a> {
         self.field(7).component(1).raw()
     }
 
-    /// MSH-9.1, such as `ADT`.
+    /// MSH-9.1, such as `ADT`; codes are read without blanks around them.
     pub fn message_code(&self) -> &'a [u8] {
-        self.field(9).component(1).raw()
+        self.field(9).component(1).raw().trim_ascii()
     }
 
     /// MSH-9.2, such as `A01`.
     pub fn trigger_event(&self) -> &'a [u8] {
-        self.field(9).component(2).raw()
+        self.field(9).component(2).raw().trim_ascii()
     }
 
     /// MSH-9.3, such as `ADT_A01`; often missing up to version 2.3.1.
     pub fn message_structure(&self) -> &'a [u8] {
-        self.field(9).component(3).raw()
+        self.field(9).component(3).raw().trim_ascii()
     }
 
     /// MSH-10, verbatim: what MSA-2 of the acknowledgement must repeat.
@@ -145,12 +145,12 @@ impl<'a> Header<'a> {
 
     /// MSH-11.1: `P`, `T` or `D`.
     pub fn processing_id(&self) -> &'a [u8] {
-        self.field(11).component(1).raw()
+        self.field(11).component(1).raw().trim_ascii()
     }
 
     /// MSH-12.1, raw.
     pub fn version_id(&self) -> &'a [u8] {
-        self.field(12).component(1).raw()
+        self.field(12).component(1).raw().trim_ascii()
     }
 
     /// MSH-12.1 as a version; `None` when missing or not one.
@@ -222,11 +222,15 @@ impl AckCondition {
     fn of(state: State<'_>) -> Self {
         match state {
             State::Absent | State::Null => Self::Unvalued,
-            State::Value(b"AL") => Self::Always,
-            State::Value(b"NE") => Self::Never,
-            State::Value(b"ER") => Self::OnError,
-            State::Value(b"SU") => Self::OnSuccess,
-            State::Value(_) => Self::Unknown,
+            // Blanks around a code say nothing.
+            State::Value(code) => match code.trim_ascii() {
+                b"" => Self::Unvalued,
+                b"AL" => Self::Always,
+                b"NE" => Self::Never,
+                b"ER" => Self::OnError,
+                b"SU" => Self::OnSuccess,
+                _ => Self::Unknown,
+            },
         }
     }
 }

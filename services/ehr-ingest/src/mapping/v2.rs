@@ -12,7 +12,7 @@
 //! | ORM^O01, OML^O21, O33, O35, OMG^O19 | one `lab.order` per patient of the message ([`orders`]) |
 //! | ORU^R01, R30, R31, R32 | one `lab.result` per patient of the message ([`lab`]) |
 //! | DFT^P03, P11 | one `billing.charge` per patient of the message ([`charges`]) |
-//! | anything else | none: NRM-0001; orders of no laboratory: NRM-0010; several messages in one: NRM-0002 |
+//! | anything else | none: NRM-0001; orders of no laboratory: NRM-0010; appointments of no patient: NRM-0011; several messages in one: NRM-0002 |
 //!
 //! Absent and `""` (HL7 v2 §2.5.3: delete) read the same: the events have no way to say that a value was deleted, and a
 //! consumer that takes absent for "no news" keeps the old one.
@@ -21,6 +21,7 @@ mod adt;
 mod charges;
 mod codes;
 mod datatypes;
+mod decimal;
 mod encounter;
 mod extent;
 mod group;
@@ -94,9 +95,8 @@ pub fn plan(message: &Message<'_>) -> Result<Plan, Refusal> {
         // Several messages: mapping them as one would mix patients.
         return Ok(Plan(Kind::Nothing(reason::BATCH_NOT_SPLIT)));
     }
-    let header = message.header();
-    let (code, trigger) = (header.message_code(), header.trigger_event());
-    let extent = || extent::check(message);
+    let (code, trigger) = event(message);
+    let extent = || whole(message).and_then(|()| extent::check(message));
     let kind = if let (b"ADT", Some(change)) = (code, adt::change(trigger)) {
         extent()?;
         Kind::Visit(change, adt::plan(message, change)?)
@@ -105,7 +105,10 @@ pub fn plan(message: &Message<'_>) -> Result<Plan, Refusal> {
         Kind::Renumbering(what, merge::plan(message, what)?)
     } else if let (b"SIU", Some(slot)) = (code, schedule::slot(trigger)) {
         extent()?;
-        Kind::Appointment(slot, schedule::plan(message)?)
+        match schedule::plan(message)? {
+            groups if groups.is_empty() => Kind::Nothing(reason::APPOINTMENT_OF_NO_PATIENT),
+            groups => Kind::Appointment(slot, groups),
+        }
     } else if let Some(layout) = orders::layout(code, trigger) {
         extent()?;
         match orders::plan(message, layout)? {
@@ -122,6 +125,39 @@ pub fn plan(message: &Message<'_>) -> Result<Plan, Refusal> {
         Kind::Nothing(reason::EVENT_NOT_MAPPED)
     };
     Ok(Plan(kind))
+}
+
+/// Refuses a fragment: mapped by itself it would pass a part of a report for all of it. By DSC and ADD only; MSH-14 is
+/// filled in by senders that continue nothing.
+fn whole(message: &Message<'_>) -> Result<(), Refusal> {
+    let last = message.segment_count().checked_sub(1).and_then(|last| message.segment_at(last));
+    let goes_on = last.is_some_and(|last| last.name() == b"DSC" && last.field(1).value().is_some());
+    let went_before = message.segment_at(1).is_some_and(|second| second.name() == b"ADD");
+    let location = match (goes_on, went_before) {
+        (false, false) => return Ok(()),
+        (true, _) => path!("DSC-1"),
+        (false, true) => path!("ADD"),
+    };
+    Err(Refusal {
+        reason: reason::FRAGMENT,
+        code: ErrorCode::SegmentSequenceError,
+        location,
+        text: "a message in several fragments is not taken; send it as one",
+    })
+}
+
+/// Message type and event. Until 2.2 MSH-9 may be the type alone: of observations, orders and charges there was one event
+/// then, and EVN-1 tells the others.
+fn event<'m>(message: &'m Message<'_>) -> (&'m [u8], &'m [u8]) {
+    let header = message.header();
+    let trigger = match (header.message_code(), header.trigger_event()) {
+        (b"ORU", b"") => b"R01",
+        (b"ORM", b"") => b"O01",
+        (b"DFT", b"") => b"P03",
+        (_, b"") => message.get(path!("EVN-1.1")).value().unwrap_or_default().trim_ascii(),
+        (_, trigger) => trigger,
+    };
+    (header.message_code(), trigger)
 }
 
 fn plan_results(message: &Message<'_>) -> Result<Vec<Group>, Refusal> {

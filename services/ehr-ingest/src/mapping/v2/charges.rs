@@ -16,6 +16,7 @@ use super::{
     datatypes::{
         Reading, Value, code, concept, concept_of, concepts, date_time, entity, identifier, leaf, phi, range,
     },
+    decimal::decimal,
     encounter,
     group::{self, Group, first},
     insurance, patient,
@@ -262,47 +263,4 @@ fn money(field: &Field<'_>, reading: &Reading) -> Option<Money> {
     let price = field.repetition(1).component(1);
     let value = decimal(&price.subcomponent(1).read(reading)?)?;
     Some(Money { value, currency: price.subcomponent(2).read(reading) })
-}
-
-/// A decimal number as FHIR takes it, in the precision sent.
-fn decimal(text: &str) -> Option<String> {
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(whole)
-        || !all_digits(fraction)
-        || (whole.is_empty() && fraction.is_empty())
-        || digits.is_empty()
-    {
-        return None;
-    }
-    // `.50` and `50.` are written, and are no numbers of JSON.
-    let whole = if whole.is_empty() { "0" } else { whole };
-    Some(match digits.split_once('.') {
-        Some((_, fraction)) if !fraction.is_empty() => format!("{sign}{whole}.{fraction}"),
-        _ => format!("{sign}{whole}"),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_keep_their_precision() {
-        for (sent, read) in [
-            ("100", "100"),
-            ("+1.50", "1.50"),
-            ("-0.10", "-0.10"),
-            (".5", "0.5"),
-            ("-.5", "-0.5"),
-            ("7.", "7"),
-        ] {
-            assert_eq!(decimal(sent).as_deref(), Some(read), "{sent}");
-        }
-        for sent in ["", ".", "-", "1,000", "1.2.3", "USD 5", "1e3", "--1", "٣"] {
-            assert_eq!(decimal(sent), None, "{sent}");
-        }
-    }
 }

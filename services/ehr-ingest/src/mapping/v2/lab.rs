@@ -1,8 +1,10 @@
 //! ORU^R01 as results: one per patient of the message, each with its own reports and its own part of the bytes.
 
+use std::collections::HashSet;
+
 use waybill_contracts::{
     Phi,
-    fhir::{CodeableConcept, Coding},
+    fhir::{CodeableConcept, Coding, HumanName, Practitioner},
     lab::{DiagnosticReport, Observation, Specimen},
 };
 use waybill_hl7v2::{Field, Segment};
@@ -21,7 +23,14 @@ pub(super) fn reports<'m>(
     segments: impl Iterator<Item = Segment<'m>>,
     reading: &Reading,
 ) -> Vec<DiagnosticReport> {
-    let mut groups = Groups { reading, done: Vec::new(), orc: None, notes: Notes::Nobody, has_spm: false };
+    let mut groups = Groups {
+        reading,
+        done: Vec::new(),
+        orc: None,
+        notes: Notes::Nobody,
+        has_spm: false,
+        observers: HashSet::new(),
+    };
     for segment in segments {
         groups.take(&segment);
     }
@@ -54,6 +63,8 @@ struct Groups<'r, 'm> {
     notes: Notes,
     /// The report at hand has a specimen segment.
     has_spm: bool,
+    /// Who made observations of the report at hand: there may be as many as observations.
+    observers: HashSet<String>,
 }
 
 impl<'m> Groups<'_, 'm> {
@@ -67,6 +78,7 @@ impl<'m> Groups<'_, 'm> {
                 let orc = self.orc.take();
                 self.done.push(report(segment, orc.as_ref(), self.reading));
                 self.has_spm = false;
+                self.observers.clear();
                 self.notes = Notes::Report;
             }
             b"OBX" => self.take_observations(segment),
@@ -90,7 +102,7 @@ impl<'m> Groups<'_, 'm> {
         // An OBX before any OBR belongs to the patient (2.7 and later), not to a report.
         let Some(report) = self.done.last_mut() else { return };
         for observer in practitioners(&obx.field(16), "performer", self.reading) {
-            if !report.performer.contains(&observer) {
+            if self.observers.insert(whole(&observer)) {
                 report.performer.push(observer);
             }
         }
@@ -107,6 +119,28 @@ impl<'m> Groups<'_, 'm> {
         };
         notes.extend(nte.field(3).repetitions().filter_map(|line| phi(&line, self.reading)));
     }
+}
+
+/// All that is known of somebody, as one text: equal for equal people only.
+fn whole(person: &Practitioner) -> String {
+    let mut text = String::new();
+    // Each part with its length, so that no two lists of parts read the same.
+    let mut add = |part: Option<&str>| {
+        text.push_str(&part.map_or_else(|| "-".to_owned(), |part| format!("{}:{part}", part.len())));
+    };
+    let id = person.identifier.as_ref();
+    add(id.and_then(|id| id.r#type.as_deref()));
+    add(id.and_then(|id| id.system.as_deref()));
+    add(id.map(|id| id.value.expose().as_str()));
+    if let Some(HumanName { r#use, family, given, prefix, suffix }) = &person.name {
+        add(r#use.as_deref());
+        add(family.as_ref().map(|family| family.expose().as_str()));
+        for parts in [given, prefix, suffix] {
+            add(Some(&parts.len().to_string()));
+            parts.iter().for_each(|part| add(Some(part.expose())));
+        }
+    }
+    text
 }
 
 fn report(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> DiagnosticReport {

@@ -10,6 +10,7 @@ use waybill_hl7v2::{Repetition, Segment};
 use super::{
     codes,
     datatypes::{Reading, Value, code, concept, date_time, entity, leaf, moment, range},
+    decimal::decimal,
     people::{coded_organization, organizations, practitioners},
 };
 
@@ -111,9 +112,9 @@ fn value(kind: &str, whole: &Repetition<'_>, unit: &Unit, reading: &Reading) -> 
     let typed = match kind {
         "NM" => quantity_text(&text()?, unit).map(Found::Quantity),
         "SN" => structured(part, unit),
-        "NR" => Some(Found::Range(Range { low: decimal(part(1), unit), high: decimal(part(2), unit) })),
+        "NR" => Some(Found::Range(Range { low: plain(part(1), unit), high: plain(part(2), unit) })),
         // Its own unit stands in the subcomponents of component 2.
-        "CQ" => decimal(part(1), &Unit { text: part(2).or_else(|| unit.text.clone()), ..Unit::default() })
+        "CQ" => plain(part(1), &Unit { text: part(2).or_else(|| unit.text.clone()), ..Unit::default() })
             .map(Found::Quantity),
         "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => concept(whole, reading).map(Found::Concept),
         "TS" | "DTM" | "DT" => moment(leaf(whole, 1).raw(), reading).map(Found::DateTime),
@@ -145,10 +146,10 @@ impl Unit {
         Self { text: text.or_else(|| code.clone()), code: code.filter(|_| system.is_some()), system }
     }
 
-    fn quantity(&self, comparator: Option<&str>, value: &str) -> Quantity {
+    fn quantity(&self, comparator: Option<&str>, value: String) -> Quantity {
         Quantity {
             comparator: comparator.map(str::to_owned),
-            value: value.to_owned(),
+            value,
             unit: self.text.clone(),
             system: self.system.clone(),
             code: self.code.clone(),
@@ -156,23 +157,14 @@ impl Unit {
     }
 }
 
-/// A decimal number as FHIR takes it; a leading plus sign is not part of it.
-fn number(text: &str) -> Option<&str> {
-    let text = text.strip_prefix('+').unwrap_or(text).trim();
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    (all_digits(whole) && all_digits(fraction)).then_some(text)
-}
-
-fn decimal(text: Option<String>, unit: &Unit) -> Option<Quantity> {
-    Some(unit.quantity(None, number(&text?)?))
+fn plain(text: Option<String>, unit: &Unit) -> Option<Quantity> {
+    Some(unit.quantity(None, decimal(&text?)?))
 }
 
 /// NM, and what analysers put there all the same: a comparator in front.
 fn quantity_text(text: &str, unit: &Unit) -> Option<Quantity> {
     let (comparator, rest) = split_comparator(text);
-    Some(unit.quantity(comparator, number(rest.trim())?))
+    Some(unit.quantity(comparator, decimal(rest.trim())?))
 }
 
 fn split_comparator(text: &str) -> (Option<&'static str>, &str) {
@@ -190,18 +182,18 @@ fn structured(part: impl Fn(usize) -> Option<String>, unit: &Unit) -> Option<Fou
     // What is neither a comparator nor "not equal" says nothing about the numbers.
     let comparator = sent.as_deref().filter(|sent| ["<", "<=", ">", ">=", "<>"].contains(sent));
     let typed = match (comparator, separator.as_deref(), &second) {
-        (None, Some("-"), Some(second)) => decimal(first.clone(), unit)
-            .zip(decimal(Some(second.clone()), unit))
+        (None, Some("-"), Some(second)) => plain(first.clone(), unit)
+            .zip(plain(Some(second.clone()), unit))
             .map(|(low, high)| Found::Range(Range { low: Some(low), high: Some(high) })),
         (None | Some("<" | "<=" | ">" | ">="), Some(":" | "/"), Some(second)) => {
-            let numerator = first.as_deref().and_then(number).map(|value| unit.quantity(comparator, value));
+            let numerator = first.as_deref().and_then(decimal).map(|value| unit.quantity(comparator, value));
             numerator
-                .zip(decimal(Some(second.clone()), unit))
+                .zip(plain(Some(second.clone()), unit))
                 .map(|(numerator, denominator)| Found::Ratio(Ratio { numerator, denominator }))
         }
         // "not equal" has no FHIR comparator.
         (None | Some("<" | "<=" | ">" | ">="), None, None) => {
-            let value = first.as_deref().and_then(number);
+            let value = first.as_deref().and_then(decimal);
             value.map(|value| Found::Quantity(unit.quantity(comparator, value)))
         }
         _ => None,

@@ -95,6 +95,8 @@ pub(super) fn events(mapping: &Mapping<'_>, groups: &[Group], layout: Layout) ->
 struct Span<'m> {
     orc: Option<Segment<'m>>,
     obr: Option<Segment<'m>>,
+    /// The ORC is that of an order before this one.
+    shares: bool,
     /// SPM, where it comes before the orders it is for.
     specimen: Option<Segment<'m>>,
     details: Vec<Segment<'m>>,
@@ -120,14 +122,17 @@ fn spans<'m>(segments: &[Segment<'m>], layout: Layout) -> Vec<Span<'m>> {
                 skipping = is_prior(segment) && (skipping || segment.field(1).raw().trim_ascii() == b"PR");
                 (open, begun, orc) = (!skipping, true, Some(*segment));
                 if open {
-                    spans.push(Span { orc, obr: None, specimen, details: Vec::new() });
+                    spans.push(Span { orc, obr: None, shares: false, specimen, details: Vec::new() });
                 }
             }
             b"OBR" if !skipping => {
                 begun = true;
                 match spans.last_mut().filter(|span| open && span.obr.is_none()) {
                     Some(span) => span.obr = Some(*segment),
-                    None => spans.push(Span { orc, obr: Some(*segment), specimen, details: Vec::new() }),
+                    None => {
+                        let (obr, shares) = (Some(*segment), orc.is_some());
+                        spans.push(Span { orc, obr, shares, specimen, details: Vec::new() });
+                    }
                 }
                 open = true;
             }
@@ -153,10 +158,13 @@ fn spans<'m>(segments: &[Segment<'m>], layout: Layout) -> Vec<Span<'m>> {
 fn request(span: &Span<'_>, reading: &Reading) -> ServiceRequest {
     let orc = |number| span.orc.map(|orc: Segment<'_>| orc.field(number));
     let obr = |number| span.obr.map(|obr: Segment<'_>| obr.field(number));
-    // Where both are there they shall be the same; if not, the order's own segment counts, as in results.
+    // Where both are there they shall be the same; if not, the order's own segment counts, as in results. An ORC that
+    // several OBR share has the numbers of the first: another has its own, where it has any.
+    let own_numbers =
+        span.shares && [2, 3].iter().any(|field| obr(*field).is_some_and(|own| own.value().is_some()));
     let number = |field, kind| {
         let of = |field: Option<Field<'_>>| entity(&field?, kind, reading);
-        of(orc(field)).or_else(|| of(obr(field)))
+        of(orc(field).filter(|_| !own_numbers)).or_else(|| of(obr(field)))
     };
     let text = |field: Option<Field<'_>>| code(&field?, reading);
     let time = |field: Option<Field<'_>>| date_time(&field?, reading);

@@ -42,10 +42,13 @@ pub(super) fn slot(trigger: &[u8]) -> Option<Slot> {
     })
 }
 
-/// Each patient of the appointment; it may have several.
+/// Each patient of the appointment: it may have several, and none (HL7 v2 §10.4: a room or a device is booked).
 pub(super) fn plan(message: &Message<'_>) -> Result<Vec<Group>, Refusal> {
     if message.segment("SCH").is_none() {
         return Err(group::missing(path!("SCH"), "SCH is missing"));
+    }
+    if message.segment("PID").is_none() {
+        return Ok(Vec::new());
     }
     group::by_patient(message)
 }
