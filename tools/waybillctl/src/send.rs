@@ -68,11 +68,12 @@ pub(crate) struct SendArgs {
     timeout: f64,
 }
 
+/// A number of seconds, or of messages in one: neither it nor what one is divided by it exceeds what a clock can wait.
 fn positive(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
-        .filter(|number: &f64| number.is_finite() && *number > 0.0)
-        .ok_or("is not a number above 0".into())
+        .filter(|number: &f64| (1e-6..=1e9).contains(number))
+        .ok_or("is not a number from 0.000001 to 1000000000".into())
 }
 
 /// Certificates as read from their files.

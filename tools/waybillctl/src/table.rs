@@ -29,8 +29,18 @@ pub(crate) fn write(out: &mut impl Write, indent: usize, rows: &[Vec<String>]) -
     Ok(())
 }
 
+/// Texts of files and of other systems for a screen: what would steer it, or begin another line, is shown as U+FFFD.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn nothing_steers_the_screen() {
+        assert_eq!(super::on_one_line("a\u{1b}[2Jb\r\nÄ"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}Ä");
+    }
+
     #[test]
     fn columns_line_up_and_numbers_stand_right() {
         let rows = [["topic", "n"], ["a.v1", "7"], ["ä", "12"]].map(|row| row.map(str::to_owned).to_vec());

@@ -128,6 +128,8 @@ fn nobody_there_is_69_and_bad_usage_64() {
         &["--mllp", &silent, "--http", &url],
         &[],
         &["--mllp", &silent, "--rate", "0"],
+        &["--mllp", &silent, "--rate", "1e-300"],
+        &["--mllp", &silent, "--timeout", "1e300"],
         &["--mllp", &silent, "--cert", "a.pem"],
         &["--mllp", &silent, "--tls-ca", "no-such.pem"],
         &["--http", "ftp://x"],
@@ -147,4 +149,41 @@ fn the_rate_is_kept() {
     assert_eq!(code, Some(0), "{text}");
     // Ten messages, the first at once: nine twentieths of a second.
     assert!(start.elapsed() >= std::time::Duration::from_millis(440), "{:?}", start.elapsed());
+}
+
+/// An answer does not say where else the patient's data go.
+#[test]
+fn nothing_is_sent_on_to_where_an_answer_points() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, target) =
+        (format!("http://{}", listener.local_addr().unwrap()), elsewhere.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{target}/hl7\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let folder = messages();
+    let (code, text) = send(&[path(&folder), "--http", &url]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("  307  ") && text.contains("2 refused"), "{text}");
+    let came = elsewhere.accept().map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(came, Err(std::io::ErrorKind::WouldBlock));
+}
+
+#[test]
+fn what_is_shown_does_not_steer_the_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "MSH|^~\\&|EHR|GH|||20260304||ADT^A08|a\u{1b}[2J|P|2.5\nPID|1||42^^^GH^MR\n";
+    fs::write(folder.path().join("1.hl7"), text).unwrap();
+    let address = receiver(|message| Some(ack(message, "AE", "ERR||\u{1b}]0;x\u{7}|101|E\r")));
+    let (_, text) = send(&[path(&folder), "--mllp", &address]);
+    assert!(text.contains("1 refused") && !text.contains(['\u{1b}', '\u{7}']), "{text:?}");
 }

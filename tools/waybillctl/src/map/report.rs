@@ -118,7 +118,7 @@ fn counted(missing: &[(String, String)]) -> BTreeMap<(String, String), usize> {
 }
 
 fn write_message(mapped: &Mapped, out: &mut impl Write) -> Result<(), Failure> {
-    write!(out, "{}  {}  ", mapped.name, mapped.control_id)?;
+    write!(out, "{}  {}  ", mapped.name, table::on_one_line(&mapped.control_id))?;
     match &mapped.outcome {
         Outcome::NoDestination(reason) => writeln!(out, "stored, without a destination: {reason}")?,
         Outcome::Refused(refusal) => writeln!(out, "refused: {}", refused(refusal))?,

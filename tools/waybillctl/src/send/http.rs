@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{
     Certificate, Client, Identity, Url,
     header::{ACCEPT, CONTENT_TYPE},
+    redirect::Policy,
 };
 use serde_json::Value;
 
@@ -16,6 +17,9 @@ use crate::{
     failure::Failure,
     files::{Kind, Subject},
 };
+
+/// Longest answer: that to a Bundle has some 200 bytes for each entry.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// A client of one base address.
 pub(super) struct HttpClient {
@@ -37,7 +41,9 @@ impl HttpClient {
             return Err(Failure::Usage(format!("{url} is no http or https address")));
         }
         let wrong = |what: &str| Failure::Usage(format!("{what} cannot be used"));
-        let mut builder = Client::builder().timeout(timeout).connect_timeout(timeout);
+        // What is sent is patient data: an answer does not say where else it goes.
+        let mut builder =
+            Client::builder().redirect(Policy::none()).timeout(timeout).connect_timeout(timeout);
         if let Some(authority) = &tls.authority {
             let certificate = Certificate::from_pem(authority).map_err(|_| wrong("--tls-ca"))?;
             builder = builder.add_root_certificate(certificate);
@@ -73,8 +79,9 @@ impl HttpClient {
             Err(_) => return Ok(Answer::none("the connection was lost before the answer")),
         };
         let status = response.status();
-        let Ok(body) = response.bytes().await else {
-            return Ok(Answer::none("the connection was lost within the answer"));
+        let body = match within_bounds(response).await {
+            Ok(body) => body,
+            Err(why) => return Ok(Answer::none(why)),
         };
         Ok(match subject.kind {
             // The acknowledgement says more than the status.
@@ -108,6 +115,17 @@ impl HttpClient {
             }
         }
     }
+}
+
+async fn within_bounds(mut response: reqwest::Response) -> Result<Vec<u8>, &'static str> {
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|_| "the connection was lost within the answer")? {
+        if body.len() + part.len() > MAX_ANSWER {
+            return Err("the answer is too large");
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body)
 }
 
 /// The last cause: what the system said, without the addresses that the layers above repeat.

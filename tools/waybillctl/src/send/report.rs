@@ -50,11 +50,11 @@ impl Report {
         let errors =
             if done.answer.errors.is_empty() { "-".to_owned() } else { done.answer.errors.join("; ") };
         let milliseconds = done.took.as_secs_f64() * 1000.0;
-        writeln!(
-            out,
-            "{}  {}  {}  {milliseconds:.1} ms  {}",
-            done.control_id, done.answer.code, errors, done.name
-        )?;
+        let line = format!(
+            "{}  {}  {errors}  {milliseconds:.1} ms  {}",
+            done.control_id, done.answer.code, done.name
+        );
+        writeln!(out, "{}", crate::table::on_one_line(&line))?;
         self.progress();
         Ok(())
     }
