@@ -7,7 +7,7 @@
 //! | message | events |
 //! |---|---|
 //! | ADT^A01 to A08, A11 to A13, A28, A31, A38 | `clinical.patient`, and `clinical.encounter` when there is a visit ([`adt`]) |
-//! | ADT^A40 to A47, A49 to A51, and the older A18, A34 to A36 | `clinical.patient` on the key of each patient concerned, with the aliases; `clinical.encounter` per PV1 ([`merge`]) |
+//! | ADT^A40 to A47, A49 to A51, and the older A18, A30, A34 to A36 | `clinical.patient` on the key of each patient concerned, with the aliases; `clinical.encounter` per PV1 ([`merge`]) |
 //! | SIU^S12 to S17, S26 | one `clinical.appointment` per patient of the message ([`schedule`]) |
 //! | ORM^O01, OML^O21, O33, O35, OMG^O19 | one `lab.order` per patient of the message ([`orders`]) |
 //! | ORU^R01, R30, R31, R32 | one `lab.result` per patient of the message ([`lab`]) |

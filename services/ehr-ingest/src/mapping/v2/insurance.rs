@@ -77,7 +77,10 @@ fn add_in2(coverage: &mut Coverage, in2: &Segment<'_>, reading: &Reading) {
     let cards: Vec<Identifier> = [number(6, "MC"), number(8, "MA")].into_iter().flatten().collect();
     if coverage.member_id.is_none() {
         let member = id(&in2.field(61), reading);
-        coverage.member_id = member.or_else(|| cards.first().map(|card| card.value.clone()));
+        // A card is of Medicare or Medicaid, and sent with each coverage: where the policy has a number (IN1-36), it is
+        // of another one.
+        let card = cards.first().filter(|_| coverage.subscriber_id.is_none());
+        coverage.member_id = member.or_else(|| card.map(|card| card.value.clone()));
     }
     coverage.identifier.extend(cards);
     if coverage.relationship.is_none() {

@@ -1,5 +1,5 @@
 //! ADT messages that change numbers: merges, moves and renumberings (A40 to A47, A49 to A51, and their predecessors
-//! A18, A34 to A36), HL7 v2.9.1 §3.6.2.
+//! A18, A30, A34 to A36), HL7 v2.9.1 §3.6.2.
 //!
 //! - A number is replaced, at one level: patient (PID-3 for MRG-1), account (PID-18 for MRG-3) or visit (PV1-19 for MRG-5).
 //!   The alias says so, on the key of the patient who has it now and on the key of the one in MRG-1.
@@ -29,7 +29,7 @@ use crate::{mapping::Payload, patient_id};
 /// What an event changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Renumbering {
-    /// A18, A34, A40, A43, A47: the patient's number in MRG-1 is replaced by the one in PID-3.
+    /// A18, A30, A34, A40, A43, A47: the patient's number in MRG-1 is replaced by the one in PID-3.
     Patient,
     /// A46: the patient's external number, MRG-4 by PID-2; sites that have none fill in MRG-1.
     ExternalPatient,
@@ -50,7 +50,7 @@ pub(super) enum Renumbering {
 /// What an ADT event renumbers; `None` for an event of another kind.
 pub(super) fn renumbering(trigger: &[u8]) -> Option<Renumbering> {
     Some(match trigger {
-        b"A18" | b"A34" | b"A40" | b"A43" | b"A47" => Renumbering::Patient,
+        b"A18" | b"A30" | b"A34" | b"A40" | b"A43" | b"A47" => Renumbering::Patient,
         b"A46" => Renumbering::ExternalPatient,
         b"A36" => Renumbering::PatientAndAccount,
         b"A35" | b"A41" | b"A49" => Renumbering::Account,
