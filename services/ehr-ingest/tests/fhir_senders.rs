@@ -296,6 +296,51 @@ fn a_claim_that_asks_for_no_payment_says_so_line_by_line() {
     }
 }
 
+/// Each charge has its whole stay with it: many times the body, and what the sender meant.
+#[test]
+fn the_charges_of_a_long_stay_are_all_there() {
+    let note = "An operative note that a real system sends along. ".repeat(24);
+    let mut entries = vec![
+        json!({ "fullUrl": "urn:uuid:p", "resource": { "resourceType": "Patient", "identifier": [{ "system": "urn:oid:1.2", "value": "7" }] } }),
+        json!({ "fullUrl": "urn:uuid:e", "resource": { "resourceType": "Encounter", "status": "finished", "class": { "code": "IMP" }, "subject": { "reference": "urn:uuid:p" } } }),
+    ];
+    let of_stay = json!({ "subject": { "reference": "urn:uuid:p" }, "encounter": { "reference": "urn:uuid:e" }, "note": [{ "text": note }] });
+    let mut add = |mut resource: Value, more: &Value| {
+        resource.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        entries.push(json!({ "resource": resource }));
+    };
+    for n in 0..60 {
+        add(
+            json!({ "resourceType": "Condition", "code": { "coding": [{ "code": format!("D{n}") }] } }),
+            &of_stay,
+        );
+    }
+    for n in 0..120 {
+        add(
+            json!({ "resourceType": "Procedure", "status": "completed", "code": { "coding": [{ "code": format!("P{n}") }] } }),
+            &of_stay,
+        );
+    }
+    let of_stay =
+        json!({ "subject": { "reference": "urn:uuid:p" }, "context": { "reference": "urn:uuid:e" } });
+    for n in 0..600 {
+        add(
+            json!({ "resourceType": "ChargeItem", "status": "billable", "code": { "coding": [{ "code": format!("C{n}") }] } }),
+            &of_stay,
+        );
+    }
+    let found = mapped(&bundle("collection", &entries));
+    let charges: Vec<_> = found
+        .iter()
+        .filter_map(|event| match &event.payload {
+            Payload::Charge(charge) => charge.encounter.as_ref(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!((charges.len(), found.len()), (600, 602));
+    assert!(charges.iter().all(|stay| stay.diagnosis.len() == 60 && stay.procedure.len() == 120));
+}
+
 /// Every entry has twenty faults: what is said of them must not be a hundred times what was sent.
 #[test]
 fn faults_without_number_cost_no_memory() {

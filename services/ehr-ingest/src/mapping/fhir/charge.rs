@@ -28,7 +28,7 @@ pub(super) fn of_charge_item(content: &Content<'_, '_>, at: usize) -> Option<Eve
     let (who, patient) = content.patient_of(at, read.subject.as_ref())?;
     let encounter = content
         .encounter_of(at, read.context.as_ref())
-        .map(|(found, from)| encounter::encounter(content, from, &found))
+        .map(|(found, from)| content.encounter_for_charge(&found, from))
         .or_else(|| Some(only_numbered(encounter::visit(content, at, read.context.as_ref())?)));
     let event = ChargeEvent {
         source: content.source(at),
@@ -171,7 +171,7 @@ fn encounter_of(content: &Content<'_, '_>, at: usize, read: &Claim<'_>) -> clini
     let found: Option<(Encounter<'_>, usize)> =
         named.clone().find_map(|reference| content.encounter_of(at, Some(reference)));
     let mut encounter = match found {
-        Some((found, from)) => encounter::encounter(content, from, &found),
+        Some((found, from)) => content.encounter_for_charge(&found, from),
         None => named
             .find_map(|reference: &Reference<'_>| {
                 Some(only_numbered(encounter::visit(content, at, Some(reference))?))

@@ -1,11 +1,16 @@
 //! A body's resources by what points to them.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
 };
 
-use waybill_contracts::{EventId, Phi, clinical::EventSource, fhir, inbound::InboundMessage};
+use waybill_contracts::{
+    EventId, Phi,
+    clinical::{self, EventSource},
+    fhir,
+    inbound::InboundMessage,
+};
 use waybill_fhir::{
     Bundle, Target, json,
     resources::{
@@ -16,6 +21,7 @@ use waybill_fhir::{
 };
 
 use super::{
+    encounter,
     identity::{Identity, Subject},
     patient,
     plan::Plan,
@@ -44,14 +50,19 @@ pub(super) struct Content<'c, 'a> {
     /// Observations that are part of a report or of another observation.
     pub(super) reported: HashSet<usize>,
     pub(super) patients: HashMap<usize, fhir::Patient>,
+    /// Encounters that charges have asked for, by their entries.
+    encounters: RefCell<HashMap<usize, clinical::Encounter>>,
     /// Bytes that may still be looked at; see [`Content::is_exhausted`].
     pub(super) budget: Cell<u64>,
 }
 
-/// Bytes that are looked at for each byte of the body, at most. Synthea's patients take 6.
-const BUDGET_PER_BYTE: u64 = 64;
-/// The same for a small body.
-const LEAST_BUDGET: u64 = 16 * 1024 * 1024;
+/// Bytes that are looked at for each byte of the body, at most, beside [`BUDGET`]. Synthea's patients take 6. What is
+/// looked at becomes structures of several times its bytes: of a large body this bounds the memory.
+const BUDGET_PER_BYTE: u64 = 8;
+/// What any body may cause: the charges of a long stay, each with all of the stay, are many times as large as it is.
+const BUDGET: u64 = 64 * 1024 * 1024;
+/// What a diagnosis, procedure, place or participant counts that is copied from an encounter once read.
+const COPIED: usize = 64;
 
 /// A resource that a reference led to.
 #[derive(Clone, Copy)]
@@ -93,7 +104,8 @@ impl<'c, 'a> Content<'c, 'a> {
             explanations: HashMap::new(),
             reported: HashSet::new(),
             patients: HashMap::new(),
-            budget: Cell::new(LEAST_BUDGET.max(body_bytes as u64 * BUDGET_PER_BYTE)),
+            budget: Cell::new(BUDGET + body_bytes as u64 * BUDGET_PER_BYTE),
+            encounters: RefCell::default(),
         };
         for at in content.good() {
             content.link(at);
@@ -270,6 +282,28 @@ impl<'c, 'a> Content<'c, 'a> {
         };
         let kind = Some("RI".to_owned());
         Some(fhir::Identifier { r#use: None, r#type: kind, system: Some(system), value: Phi::from(id) })
+    }
+
+    /// An encounter for one of its charges. All the charges of a stay have it, and reading it each time is reading all of
+    /// the stay each time.
+    pub(super) fn encounter_for_charge(&self, read: &Encounter<'_>, at: usize) -> clinical::Encounter {
+        let is_entry = self
+            .plan
+            .bundle
+            .entries
+            .get(at)
+            .is_some_and(|entry| &*entry.head.resource_type == Encounter::TYPE);
+        if !is_entry {
+            return encounter::encounter(self, at, read);
+        }
+        if let Some(known) = self.encounters.borrow().get(&at) {
+            let parts = known.diagnosis.len() + known.procedure.len();
+            self.spend(COPIED * (1 + parts + known.location.len() + known.participant.len()));
+            return known.clone();
+        }
+        let found = encounter::encounter(self, at, read);
+        self.encounters.borrow_mut().insert(at, found.clone());
+        found
     }
 
     /// Where an event came from. A resource changes when its server takes it in (R4 §3.1.0.7), so without a word of the
