@@ -41,7 +41,6 @@ pub struct Event {
 
 /// What happened, by topic.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once per message and handed on at once")]
 pub enum Payload {
     /// `clinical.patient.v1`
     Patient(PatientEvent),

@@ -58,13 +58,11 @@ impl Route {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let parts: Vec<&str> = rest.split('/').collect();
         match (&parts[..], method.as_str()) {
-            ([""], "POST") => fhir(Interaction::Base),
-            ([""], _) => only("POST"),
+            ([""] | ["", "$process-message" | "%24process-message"], "POST") => fhir(Interaction::Base),
+            ([""] | ["", "$process-message" | "%24process-message"], _) => only("POST"),
             (["", "metadata"], "GET" | "HEAD") => Ok(Self::Metadata),
             (["", "metadata"], _) => only("GET, HEAD"),
             // What R4 §2.4.5 calls the way of messages over HTTP.
-            (["", "$process-message" | "%24process-message"], "POST") => fhir(Interaction::Base),
-            (["", "$process-message" | "%24process-message"], _) => only("POST"),
             (["", kind], "POST") if is_type(kind) => fhir(Interaction::Create((*kind).to_owned())),
             (["", kind], "PUT") if is_type(kind) => fhir(Interaction::ConditionalUpdate((*kind).to_owned())),
             (["", kind], _) if is_type(kind) => only("POST, PUT"),

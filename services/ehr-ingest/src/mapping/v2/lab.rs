@@ -137,7 +137,9 @@ fn whole(person: &Practitioner) -> String {
         add(family.as_ref().map(|family| family.expose().as_str()));
         for parts in [given, prefix, suffix] {
             add(Some(&parts.len().to_string()));
-            parts.iter().for_each(|part| add(Some(part.expose())));
+            for part in parts {
+                add(Some(part.expose()));
+            }
         }
     }
     text
