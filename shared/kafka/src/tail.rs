@@ -6,8 +6,8 @@ use std::{
 };
 
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
+    ClientContext, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
 };
 use waybill_contracts::TopicName;
 
@@ -21,8 +21,20 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// The records of a topic up to the end it had when it was opened, from there to its beginning. No group is joined.
 pub struct Tail(Option<Reader>);
 
+/// Says nothing of what the client takes for an error: the end of a partition, which every tail reaches, is one. A broker
+/// that does not answer shows by its silence.
+struct Calm;
+
+impl ClientContext for Calm {
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "tail");
+    }
+}
+
+impl ConsumerContext for Calm {}
+
 struct Reader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Calm>,
     topic: Arc<str>,
     partitions: Vec<Span>,
 }
@@ -69,7 +81,8 @@ impl Reader {
         settings.set("group.id", "waybill-read").set("enable.auto.commit", "false");
         // Without it a compacted or empty stretch could not be told from a broker that is silent.
         settings.set("enable.partition.eof", "true");
-        let consumer: BaseConsumer = settings.create().map_err(|error| KafkaError::creation(&error))?;
+        let consumer: BaseConsumer<Calm> =
+            settings.create_with_context(Calm).map_err(|error| KafkaError::creation(&error))?;
         let metadata =
             consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(|error| KafkaError::of(&error))?;
         let mut partitions = Vec::new();
