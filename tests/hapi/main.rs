@@ -1,11 +1,7 @@
 //! HAPI (Java), an implementation of HL7 that is not ours, as the sender: over MLLP with every public sample message, and
 //! as a FHIR client.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test fails by panicking and says what it saw"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking and says what it saw")]
 
 mod fhir;
 mod mllp;

@@ -26,7 +26,7 @@ async fn hapi_accepts_the_acknowledgement_of_every_sample() {
     let address = waybill.mllp("ehr").unwrap();
 
     let files = tempfile::tempdir().unwrap();
-    let list = listed(files.path(), messages.iter().map(|bytes| bytes.to_vec()));
+    let list = listed(files.path(), messages.iter().cloned());
     let (host, port) = (address.ip().to_string(), address.port().to_string());
     let lines = java("v2", "Sender.java", &[&host, &port, list.to_str().unwrap()]).await;
     assert_eq!(lines.len(), messages.len());

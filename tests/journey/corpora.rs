@@ -14,7 +14,7 @@ use waybill_demo::{
     screen::Screen,
 };
 use waybill_simulator::send::{CancellationToken, Fate, Outgoing, SendConfig, SendReport, Sender};
-use waybill_testkit::{Installation, Stack, Unit, corpora, eventually, pending};
+use waybill_testkit::{Installation, Stack, Unit, corpora, eventually, pending, tracker::Waybill};
 
 use crate::{SOON, installation, mllp};
 
@@ -139,7 +139,7 @@ fn is_all_of(sent: &Sent, evidence: &Evidence) -> bool {
     let known = evidence.stored.iter().chain(&evidence.refused);
     for part in known.filter(|part| part.feed == sent.letter.feed && !part.bytes.is_empty()) {
         let found = rest.windows(part.bytes.len()).position(|window| window == part.bytes);
-        let is_settled = evidence.waybills.get(&part.id).is_some_and(|waybill| waybill.is_settled());
+        let is_settled = evidence.waybills.get(&part.id).is_some_and(Waybill::is_settled);
         if let (Some(at), true) = (found, is_settled) {
             rest.drain(at..at + part.bytes.len());
         }

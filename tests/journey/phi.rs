@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    fmt::Write as _,
     time::Duration,
 };
 
@@ -130,7 +131,8 @@ async fn replies(waybill: &Installation, generated: &[Generated]) -> String {
 async fn http_replies(waybill: &Installation, bundles: &[&Generated], hl7: &[&Generated]) -> String {
     let mut replies = String::new();
     let mut said = async |path: &str, kind: &str, token: Option<&str>, body: &[u8]| {
-        replies += &format!("{:?}\n", http::ask(waybill, path, kind, token, body).await);
+        let answer = http::ask(waybill, path, kind, token, body).await;
+        writeln!(replies, "{answer:?}").unwrap();
     };
     let token = Some(waybill_testkit::TOKEN);
     for (at, message) in bundles.iter().enumerate().take(12) {

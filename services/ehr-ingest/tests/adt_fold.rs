@@ -38,10 +38,10 @@ fn pv1(class: &str, place: &str, visit: &str, discharged: &str) -> String {
     for (number, value) in
         [(1, "1"), (2, class), (3, place), (36, disposition), (44, "20261102100000-0500"), (45, &end)]
     {
-        fields[number] = value.to_owned();
+        value.clone_into(&mut fields[number]);
     }
     fields[19] = if visit.is_empty() { String::new() } else { format!("{visit}^^^GENHOSP^VN") };
-    fields[0] = "PV1".to_owned();
+    "PV1".clone_into(&mut fields[0]);
     format!("{}\r", fields.join("|"))
 }
 
@@ -60,7 +60,7 @@ fn tell(census: &mut Census, message: &str) -> Vec<NotFolded> {
         match event.payload {
             Payload::Patient(patient) => unfolded.extend(census.apply_patient(event.id, &patient).err()),
             Payload::Encounter(encounter) => {
-                unfolded.extend(census.apply_encounter(event.id, &encounter).err())
+                unfolded.extend(census.apply_encounter(event.id, &encounter).err());
             }
             other => panic!("{} comes of ADT", other.topic()),
         }

@@ -102,7 +102,7 @@ async fn one_request_is_one_message_however_it_is_framed() {
     ] {
         let answer = tell(&door, &request).await;
         let line = request.lines().next().unwrap_or_default();
-        let shown = format!("{:.60} {answer:.400}", line);
+        let shown = format!("{line:.60} {answer:.400}");
         assert_eq!(statuses(&answer).first(), Some(&expected), "{shown}");
         assert_eq!(statuses(&answer).len(), 1, "{shown}");
         assert!(!answer.contains("Fenwick"), "patient data in an answer: {shown}");

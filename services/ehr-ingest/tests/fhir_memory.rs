@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use std::{fs, io::Read, time::Instant};
+use std::{fs, io::Read, path::Path, time::Instant};
 
 use ehr_ingest::{
     accept::fhir::{Interaction, Request, Verdict, accept},
@@ -83,4 +83,16 @@ fn memory_stays_near_the_size_of_the_body() {
     assert!(accept_kb < body_kb, "{accept_kb} kB beside a body of {body_kb} kB");
     // The events themselves, their originals and patients among them.
     assert!(map_kb < 3 * body_kb, "{map_kb} kB beside a body of {body_kb} kB");
+    drop((events, verdict));
+
+    // A profile looks at every value, and holds those of one resource at a time.
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/regional-fhir.toml");
+    let config = FeedConfig { profile: Some(profile), ..FeedConfig::default() };
+    let feed = Feed::open(&config, PatientKeyer::new(b"memory")).unwrap();
+    before = resident_kb();
+    let began = Instant::now();
+    assert!(matches!(accept(&feed, &request, Timestamp::from_millis(1)), Verdict::Store { .. }));
+    let (accepting, profile_kb) = (began.elapsed(), peak_kb().unwrap() - before);
+    eprintln!("with a profile: accepted in {accepting:?} with {profile_kb} kB more at the peak");
+    assert!(profile_kb < 2 * body_kb, "{profile_kb} kB beside a body of {body_kb} kB");
 }

@@ -28,7 +28,8 @@ const BUNDLE: &str = r#"{"resourceType":"Bundle","type":"transaction","entry":[
 #[test]
 fn a_bundle_becomes_events_with_standard_codes_and_one_key_and_its_own_bytes() {
     let feed = feed();
-    let request = Request { interaction: Interaction::Base, request_id: None, if_match: None, body: BUNDLE.as_bytes() };
+    let request =
+        Request { interaction: Interaction::Base, request_id: None, if_match: None, body: BUNDLE.as_bytes() };
     let Verdict::Store { message, key, .. } = accept(&feed, &request, Timestamp::from_millis(0)) else {
         panic!("refused")
     };

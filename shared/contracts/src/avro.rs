@@ -45,12 +45,8 @@ macro_rules! record_of {
     ($ty:ty, $topic:literal) => {
         impl $crate::avro::Record for $ty {
             const TOPIC: &'static str = $topic;
-            const SCHEMA: &'static str = include_str!(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/../../schemas/",
-                $topic,
-                ".avsc"
-            ));
+            const SCHEMA: &'static str =
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/", $topic, ".avsc"));
             fn schema() -> &'static apache_avro::Schema {
                 static SCHEMA: std::sync::OnceLock<apache_avro::Schema> = std::sync::OnceLock::new();
                 $crate::avro::parsed(&SCHEMA, Self::SCHEMA)

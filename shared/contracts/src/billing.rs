@@ -6,7 +6,8 @@ use crate::{
     Phi,
     avro::record_of,
     clinical::{
-        Coverage, Encounter, EncounterDiagnosis, EncounterLocation, EncounterProcedure, EventSource, Guarantor,
+        Coverage, Encounter, EncounterDiagnosis, EncounterLocation, EncounterProcedure, EventSource,
+        Guarantor,
     },
     fhir::{CodeableConcept, Identifier, Money, Patient, Period, Practitioner, record},
     lab::Quantity,

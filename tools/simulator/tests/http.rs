@@ -18,7 +18,8 @@ use waybill_simulator::send::{CancellationToken, Fate, Outgoing, SendConfig, Sen
 
 /// Bundles, broken ones among them.
 fn bundles() -> Vec<Generated> {
-    let config = GenerateConfig { fhir_share: 1.0, bad_share: 0.2, unrouted_share: 0.0, ..GenerateConfig::new(3, 40) };
+    let config =
+        GenerateConfig { fhir_share: 1.0, bad_share: 0.2, unrouted_share: 0.0, ..GenerateConfig::new(3, 40) };
     Generator::new(config).collect()
 }
 
@@ -40,7 +41,9 @@ async fn bundles_are_posted_with_the_token_until_they_are_taken() {
     let take = move |headers: HeaderMap, body: Bytes| {
         let number = count.fetch_add(1, Relaxed);
         async move {
-            if headers["authorization"] != "Bearer secret" || headers["content-type"] != "application/fhir+json" {
+            if headers["authorization"] != "Bearer secret"
+                || headers["content-type"] != "application/fhir+json"
+            {
                 return StatusCode::UNAUTHORIZED;
             }
             if serde_json::from_slice::<serde_json::Value>(&body).is_err() {

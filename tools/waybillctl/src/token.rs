@@ -20,15 +20,23 @@ pub(crate) fn new(arguments: &TokenArgs, out: &mut impl Write) -> Result<Exit, F
     let mut secret = [0; BYTES];
     getrandom::fill(&mut secret).map_err(|error| Failure::Failed(format!("no random numbers: {error}")))?;
     let token = URL_SAFE_NO_PAD.encode(secret);
-    let hash: String = Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(&token));
     writeln!(out, "For the sender, shown only now:\n  Authorization: Bearer {token}")?;
     writeln!(out, "For [feed.http] of the feed:\n  tokens = [{{ name = \"{name}\", sha256 = \"{hash}\" }}]")?;
     writeln!(out, "Or a line of its tokens_file:\n  {name} {hash}")?;
     Ok(Exit::Ok)
 }
 
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     fn run(name: &str) -> Result<String, Failure> {
@@ -46,7 +54,10 @@ mod tests {
         };
         let (token, hash) = (after("Bearer "), after("sha256 = \""));
         assert_eq!(token.len(), 43);
-        let of_token: String = Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut of_token = String::new();
+        for byte in Sha256::digest(&token) {
+            write!(of_token, "{byte:02x}").unwrap();
+        }
         assert_eq!(hash, of_token);
         assert_eq!(after("tokens_file:\n  "), format!("epic {hash}"));
         assert!(!run("epic").unwrap().contains(&token));

@@ -35,7 +35,8 @@ use waybill_contracts::{inbound::InboundMessage, reason};
 use waybill_fhir::{
     Bundle, Issue, IssueCode, Kind, bundle,
     resources::{
-        Appointment, ChargeItem, Claim, DiagnosticReport, Encounter, Observation, Patient, Resource, ServiceRequest,
+        Appointment, ChargeItem, Claim, DiagnosticReport, Encounter, Observation, Patient, Resource,
+        ServiceRequest,
     },
 };
 
@@ -50,8 +51,7 @@ use crate::feed::Feed;
 pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped, Unmappable> {
     // The feed's profile says what the sender calls what; what goes with a result stays as it came.
     let rewritten = feed.rewrite_fhir(bytes);
-    let plan =
-        plan::plan(rewritten.as_deref().unwrap_or(bytes), feed).map_err(|issue| unmappable(&issue))?;
+    let plan = plan::plan(rewritten.as_deref().unwrap_or(bytes), feed).map_err(|issue| unmappable(&issue))?;
     let received = rewritten.as_ref().and_then(|_| Bundle::read(bundle::text_of(bytes).ok()?.0).ok());
     let refused = plan.issues.iter().flatten().next();
     if let (Some(issue), true) = (refused, plan.bundle.kind != Kind::Batch) {
@@ -78,7 +78,10 @@ pub fn map(inbound: &InboundMessage, bytes: &[u8], feed: &Feed) -> Result<Mapped
         }
     }
     if content.is_exhausted() {
-        return Err(unmappable(&Issue::general(IssueCode::TooCostly, "the resources refer to each other too often")));
+        return Err(unmappable(&Issue::general(
+            IssueCode::TooCostly,
+            "the resources refer to each other too often",
+        )));
     }
     if events.is_empty() {
         return Ok(Mapped::NoDestination(reason::EVENT_NOT_MAPPED));

@@ -97,7 +97,8 @@ fn messages_are_answered_as_messages() {
     assert_eq!((response.status, &of["identifier"], &of["code"]), (422, &json!("m"), &json!("fatal-error")));
     assert_eq!(answer["entry"][1]["resource"]["issue"][0]["code"], "required");
     assert_eq!(of["details"]["reference"], answer["entry"][1]["fullUrl"]);
-    let request = Request { interaction: Interaction::Base, request_id: None, if_match: None, body: bad.as_bytes() };
+    let request =
+        Request { interaction: Interaction::Base, request_id: None, if_match: None, body: bad.as_bytes() };
     let busy = unavailable(&request);
     let answer: Value = serde_json::from_slice(&busy.body).unwrap();
     assert_eq!(

@@ -17,7 +17,11 @@ fn feed() -> Feed {
 }
 
 fn send(interaction: Interaction<'_>, body: &[u8]) -> Verdict {
-    accept(&feed(), &Request { interaction, request_id: None, if_match: None, body }, Timestamp::from_millis(1))
+    accept(
+        &feed(),
+        &Request { interaction, request_id: None, if_match: None, body },
+        Timestamp::from_millis(1),
+    )
 }
 
 /// Status, code and expression of the first issue; the record names the same place.
