@@ -3,7 +3,7 @@
 //! - [`Bundle::read`] frames a body: each entry is a slice of the received bytes, read when it is needed and dropped again.
 //! - [`walk::walk`] holds any resource to the rules of R4's JSON form; [`resources::checked`] reads one of the types that
 //!   events are made of and says what it lacks.
-//! - [`reference`] knows the forms of a reference; [`Bundle::resolve`] finds what it points to.
+//! - [`mod@reference`] knows the forms of a reference; [`Bundle::resolve`] finds what it points to.
 //! - Everything that is wrong is an [`Issue`] with a place in FHIRPath and without any content; [`operation_outcome`] and
 //!   [`respond`] make the answers.
 //!

@@ -13,7 +13,7 @@
 //! Every other resource only helps these. A body without any of them ends with NRM-0001. What is about a group, a device or
 //! a place instead of a patient becomes no event.
 //!
-//! The rules are those of the door ([`plan`]): a transaction, message or collection with one bad entry is none; of a batch
+//! The rules are those of the door (`plan`): a transaction, message or collection with one bad entry is none; of a batch
 //! the good entries become events, the bad ones stand in `inbound.rejected`, each with its place in the batch. So the
 //! manifest of a batch names exactly the events of its good entries, and its `batchId` finds the rest.
 

@@ -6,12 +6,12 @@
 //!
 //! | message | events |
 //! |---|---|
-//! | ADT^A01 to A08, A11 to A13, A28, A31, A38 | `clinical.patient`, and `clinical.encounter` when there is a visit ([`adt`]) |
-//! | ADT^A40 to A47, A49 to A51, and the older A18, A30, A34 to A36 | `clinical.patient` on the key of each patient concerned, with the aliases; `clinical.encounter` per PV1 ([`merge`]) |
-//! | SIU^S12 to S17, S26 | one `clinical.appointment` per patient of the message ([`schedule`]) |
-//! | ORM^O01, OML^O21, O33, O35, OMG^O19 | one `lab.order` per patient of the message ([`orders`]) |
-//! | ORU^R01, R30, R31, R32 | one `lab.result` per patient of the message ([`lab`]) |
-//! | DFT^P03, P11 | one `billing.charge` per patient of the message ([`charges`]) |
+//! | ADT^A01 to A08, A11 to A13, A28, A31, A38 | `clinical.patient`, and `clinical.encounter` when there is a visit (`adt`) |
+//! | ADT^A40 to A47, A49 to A51, and the older A18, A30, A34 to A36 | `clinical.patient` on the key of each patient concerned, with the aliases; `clinical.encounter` per PV1 (`merge`) |
+//! | SIU^S12 to S17, S26 | one `clinical.appointment` per patient of the message (`schedule`) |
+//! | ORM^O01, OML^O21, O33, O35, OMG^O19 | one `lab.order` per patient of the message (`orders`) |
+//! | ORU^R01, R30, R31, R32 | one `lab.result` per patient of the message (`lab`) |
+//! | DFT^P03, P11 | one `billing.charge` per patient of the message (`charges`) |
 //! | anything else | none: NRM-0001; orders of no laboratory: NRM-0010; appointments of no patient: NRM-0011; several messages in one: NRM-0002 |
 //!
 //! Absent and `""` (HL7 v2 §2.5.3: delete) read the same: the events have no way to say that a value was deleted, and a
