@@ -26,7 +26,10 @@ const COPIED: u32 = 300;
 pub(crate) struct Bench<'a> {
     listen: &'a mut Ingest,
     null: NullServer,
+    /// As simple as can be: linger 0.
     producer: Producer,
+    /// As the listener produces.
+    gathering: Producer,
     broker: Option<u32>,
     partitions: i32,
     window: Window,
@@ -43,8 +46,20 @@ impl<'a> Bench<'a> {
     ) -> Result<Self> {
         // As the acknowledgement path produces when nothing else does: nothing waits for company.
         let options = ProducerOptions { linger: Duration::ZERO, ..ProducerOptions::default() };
-        let producer = Producer::start(listen.topics().config(), options, Arc::new(NoProbe))?;
-        Ok(Self { listen, null: NullServer::start()?, producer, broker, partitions, window, rounds })
+        let config = listen.topics().config();
+        let producer = Producer::start(config, options, Arc::new(NoProbe))?;
+        let options = ProducerOptions { gather: true, ..options };
+        let gathering = Producer::start(config, options, Arc::new(NoProbe))?;
+        Ok(Self {
+            null: NullServer::start()?,
+            producer,
+            gathering,
+            listen,
+            broker,
+            partitions,
+            window,
+            rounds,
+        })
     }
 
     /// Two sizes, each with so many connections.
@@ -96,11 +111,13 @@ impl<'a> Bench<'a> {
             accepted: None,
         };
         let null = load::closed_loop(&constant, self.window, null).await;
-        let raw = Processes { server: None, broker: self.broker };
-        let raw = raw::closed_loop(&self.producer, records, connections, self.window, raw).await;
+        let inside = Processes { server: None, broker: self.broker };
+        let raw = raw::closed_loop(&self.producer, records, connections, self.window, inside).await;
+        let gathered = raw::closed_loop(&self.gathering, records, connections, self.window, inside).await;
         Ok(Round {
             null: row("null MLLP server", null)?,
             raw: row("raw producer", raw)?,
+            gathered: row("raw producer, gathering", gathered)?,
             stored: self.own(template, Mode::Enhanced, connections).await?,
             mapped: self.own(template, Mode::Original, connections).await?,
         })
