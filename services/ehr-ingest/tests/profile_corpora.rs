@@ -40,7 +40,11 @@ fn check(feed: &Feed, bytes: &[u8]) -> bool {
     let Some(changed) = feed.rewrite_v2(&message) else { return false };
     let again = Message::parse(&changed).unwrap();
     assert_eq!(names(&again), names(&message));
-    assert_eq!(feed.rewrite_v2(&again), None, "nothing is left to do");
+    // Rules for a type go by the type as sent: one that was translated has rules of its own the second time.
+    let kind = |of: &Message<'_>| of.header().field(9).raw().to_vec();
+    if kind(&again) == kind(&message) {
+        assert_eq!(feed.rewrite_v2(&again), None, "nothing is left to do");
+    }
     true
 }
 
