@@ -86,7 +86,7 @@ async fn topics_are_applied_once_and_drift_is_repaired_or_reported() {
     assert!(text.contains("DIFFERS") && text.contains("partitions, not 5"), "{text}");
 
     let topics = place.topics(&cluster).await;
-    assert_eq!(topics.len(), 17, "{topics:?}");
+    assert_eq!(topics.len(), 20, "{topics:?}");
     cluster.delete(&topics).await.unwrap();
 }
 
@@ -98,10 +98,10 @@ async fn schemas_are_registered_once_and_an_incompatible_one_is_refused() {
     let arguments = ["schemas", "register", "--target", "ward-ehr"];
     let (code, text) = place.run(&arguments);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("10 subjects: 10 registered"), "{text}");
+    assert!(text.contains("13 subjects: 13 registered"), "{text}");
     let (code, text) = place.run(&arguments);
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("10 subjects: 0 registered, 10 unchanged, 0 refused"), "{text}");
+    assert!(text.contains("13 subjects: 0 registered, 13 unchanged, 0 refused"), "{text}");
 
     let name = place.namespace.topic("lab.result.v1");
     assert_eq!(registry.compatibility(&name).await.unwrap().as_deref(), Some("FULL_TRANSITIVE"));
@@ -122,7 +122,7 @@ async fn schemas_are_registered_once_and_an_incompatible_one_is_refused() {
     let (code, text) = taken.run(&arguments);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains(&format!("REFUSED    {}.lab.result.v1-value", taken.namespace.as_str())), "{text}");
-    assert!(text.contains("9 registered, 0 unchanged, 1 refused"), "{text}");
+    assert!(text.contains("12 registered, 0 unchanged, 1 refused"), "{text}");
 
     for place in [place, taken] {
         registry.delete_subjects(&format!("{}.", place.namespace.as_str())).await.unwrap();

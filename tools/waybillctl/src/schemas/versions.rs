@@ -65,15 +65,16 @@ pub(crate) fn of(folder: &Path, name: &str) -> Versions {
 
 /// Commits that changed the file, the newest first, with its path then: it may have been renamed.
 fn commits(folder: &Path, name: &str) -> Result<Vec<(String, String)>, String> {
-    let log = git(
-        folder,
-        &["log", "--follow", "--format=commit %H", "--name-only", "--", &format!("{name}.avsc")],
-    )?;
+    let file = format!("{name}.avsc");
+    let log = git(folder, &["log", "--follow", "--format=commit %H", "--name-only", "--", &file])?;
+    let root = git(folder, &["rev-parse", "--show-toplevel"])?;
     let mut found = Vec::new();
     let mut commit = "";
     for line in log.lines().filter(|line| !line.is_empty()) {
         match line.strip_prefix("commit ") {
             Some(id) => commit = id,
+            // Git takes a new file that resembles another for its copy: what is there still has a history of its own.
+            None if !line.ends_with(&file) && Path::new(root.trim()).join(line).exists() => break,
             None => found.push((commit.to_owned(), line.to_owned())),
         }
     }
