@@ -3,6 +3,8 @@
 //! The thread polls and never works. It alone pauses, resumes, stores, commits and serves rebalances, so nothing of a
 //! consumer is ever touched from two sides. A consumer polled from a thread has no wake-up that could be lost.
 
+#[cfg(test)]
+mod closing;
 mod context;
 mod poll;
 mod repeat;
@@ -145,6 +147,7 @@ pub(crate) async fn run<M: Member>(
         .name("kafka-poll".to_owned())
         .spawn(move || {
             let result = poll::Poller::new(&client, &settings, &thread_control).run();
+            client.context().closing.store(true, Ordering::Release);
             drop(client);
             let _ = done.send(result);
         })

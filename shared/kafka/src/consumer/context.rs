@@ -39,6 +39,9 @@ pub(crate) struct Context<M> {
     pub(super) suspect: AtomicBool,
     /// An error said that a topic is missing or closed to us.
     pub(super) look_at_topics: AtomicBool,
+    /// The client is being closed. It then takes every answer for one that gives everything back, so anything else that
+    /// a callback does, a commit above all, may come after the end of the group and abort the process.
+    pub(super) closing: AtomicBool,
 }
 
 impl<M: Member> Context<M> {
@@ -50,6 +53,7 @@ impl<M: Member> Context<M> {
             paused: Mutex::default(),
             suspect: AtomicBool::new(false),
             look_at_topics: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
         }
     }
 
@@ -210,6 +214,10 @@ impl<M: Member> ClientContext for Context<M> {
 impl<M: Member> ConsumerContext for Context<M> {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let result = match event {
+            _ if self.closing.load(Ordering::Acquire) => match consumer.rebalance_protocol() {
+                RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+                RebalanceProtocol::None | RebalanceProtocol::Eager => consumer.unassign(),
+            },
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, list),
             _ => self.revoke(consumer, list),
         };

@@ -23,6 +23,10 @@ const IDLE: Duration = Duration::from_millis(50);
 const BLOCKED: Duration = Duration::from_millis(100);
 /// Without room for this long the partitions are paused; earlier it would only throw away what was fetched ahead.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for partitions to be handed over before the consumer is closed all the same.
+const LEAVE: Duration = Duration::from_secs(5);
+/// Longest wait for a join under way to bring partitions that must be given back.
+const JOIN: Duration = Duration::from_millis(500);
 /// Offsets are stored this often; the client commits them every second.
 const STORE: Duration = Duration::from_millis(200);
 /// How often a broker is looked for while none answers, and ends of partitions are looked up.
@@ -73,6 +77,31 @@ impl<'a, M: Member> Poller<'a, M> {
             self.context().commit(self.client, &self.context().member.moved());
         }
         self.control.committed.store(true, Ordering::Release);
+        if self.control.phase() != STOP {
+            self.leave()?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the group before the consumer is closed.
+    ///
+    /// A rebalance may be under way. `unsubscribe` waits for it and then hands everything over, where closing would break
+    /// it off: the group would not be told, and would wait for the session of this member to time out, and librdkafka
+    /// may abort the process (`rd_kafka_cgrp_terminated`: an assignment is in progress).
+    fn leave(&self) -> Result<(), KafkaError> {
+        let mut owned = !self.assignment().is_empty();
+        self.client.unsubscribe();
+        let begun = Instant::now();
+        while self.control.phase() != STOP && begun.elapsed() < if owned { LEAVE } else { JOIN } {
+            if let Some(Err(error)) = self.client.poll(IDLE) {
+                Self::judge(&error)?;
+            }
+            let owns = !self.assignment().is_empty();
+            if owned && !owns {
+                break;
+            }
+            owned = owns;
+        }
         Ok(())
     }
 

@@ -112,6 +112,44 @@ async fn consumers_that_join_and_leave_lose_nothing_and_keep_the_order() {
     clean_up(&config).await;
 }
 
+/// Six members that come and go at once are always in the middle of a rebalance when they are told to stop, which is where
+/// librdkafka aborts the process (`!rd_kafka_assignment_in_progress`) when an answer it got is not one it can bear.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_stop_in_the_middle_of_rebalances() {
+    const TOTAL: u64 = 4_000;
+    const MEMBERS: u64 = 6;
+    const LIVES: u64 = 8;
+    let Some(config) = real() else { return };
+    let (from, to) = (topic(&config, "in.v1"), topic(&config, "out.v1"));
+    create(&config, &[(&from, 6), (&to, 1)]).await;
+    producer(&config).send(numbered(&from, 0..TOTAL, 60)).await.unwrap();
+    let handler = || Arc::new(Copy { work: Duration::from_millis(1), ..Copy::to(&to) });
+    let steady = Running::keyed(&config, &from, handler());
+    steady.shown.wait_for("ready").await;
+    let lives = (0..MEMBERS).map(|member| {
+        let (config, from, to) = (config.clone(), from.clone(), to.clone());
+        tokio::spawn(async move {
+            for life in 0..LIVES {
+                let handler = Copy { work: Duration::from_millis(1), ..Copy::to(&to) };
+                let running = Running::keyed(&config, &from, Arc::new(handler));
+                // Some stop before they have joined, some just after, some in the rebalance that another one causes.
+                if life % 2 == 0 {
+                    running.shown.wait_for("ready").await;
+                }
+                tokio::time::sleep(Duration::from_millis((member * 37 + life * 61) % 400)).await;
+                running.stop().await;
+            }
+        })
+    });
+    for life in lives.collect::<Vec<_>>() {
+        life.await.unwrap();
+    }
+    let records = wait_for_all(&config, &to, TOTAL).await;
+    steady.stop().await;
+    check(&records, TOTAL);
+    clean_up(&config).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_topic_is_named_and_the_loop_recovers_when_it_appears() {
     let Some(config) = real() else { return };
