@@ -44,7 +44,7 @@ chaos: stack-up build ## kill -9 of every service and the broker, ten times each
 	@$(WITH_STACK) WAYBILL_CHAOS_ROUNDS=$${WAYBILL_CHAOS_ROUNDS:-10} cargo test -p waybill-tests --test chaos -- --nocapture
 
 .PHONY: bench
-bench: stack-up ## speed beside two HL7 crates, a raw producer, a null MLLP server and Apache Camel; BENCH='--quick parse' does less
+bench: stack-up ## speed beside two HL7 crates, a raw producer, a null MLLP server and Apache Camel; BENCH='--quick partitions=1 listen' does less
 	cargo build --release -p ehr-ingest -p waybillctl -p waybill-tests --bins
 	@$(WITH_STACK) target/release/bench $(BENCH)
 

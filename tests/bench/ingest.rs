@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use waybill_testkit::{Installation, Stack, Topics, Unit, eventually, pending};
 
 use crate::{
+    INBOUND,
     cpu::Processes,
     load::{self, Load},
     message::{Mode, Template},
@@ -28,12 +29,14 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    /// Starts the listen role alone.
-    pub(crate) async fn listening(stack: &Stack, broker: Option<u32>) -> Result<Self> {
+    /// Starts the listen role alone, with so many partitions of the topic that it writes.
+    pub(crate) async fn listening(stack: &Stack, broker: Option<u32>, partitions: i32) -> Result<Self> {
         // Traces would be measured with it.
         let stack = Stack { otlp: None, jaeger: None, ..stack.clone() };
         let builder = Installation::on(&stack).set(Unit::EhrIngest, "roles", vec!["listen"]);
         let mut ingest = Self { installation: builder.prepare().await?, broker };
+        ingest.topics().delete_one(INBOUND).await?;
+        ingest.topics().create_one(INBOUND, partitions).await?;
         ingest.start().await?;
         Ok(ingest)
     }

@@ -24,7 +24,7 @@ mod report;
 
 use std::{fs, io::Write as _, path::Path, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use waybill_testkit::Stack;
 
 use crate::{
@@ -72,7 +72,12 @@ struct Plan {
     parse_rounds: usize,
     /// Messages of the backlog.
     backlog: u64,
+    /// Partitions of inbound.message; the catalogue's where it is `None`.
+    partitions: Option<i32>,
 }
+
+/// How a number of partitions is given.
+const PARTITIONS: &str = "partitions=";
 
 impl Plan {
     fn new(quick: bool) -> Self {
@@ -88,14 +93,26 @@ impl Plan {
             parse_window: Duration::from_millis(if quick { 200 } else { 500 }),
             parse_rounds: if quick { 5 } else { 9 },
             backlog,
+            partitions: None,
         }
+    }
+
+    /// With so many partitions where one of the arguments says so; takes it out.
+    fn partitioned(mut self, arguments: &mut Vec<&str>) -> Result<Self> {
+        if let Some(count) = arguments.iter().find_map(|argument| argument.strip_prefix(PARTITIONS)) {
+            let count: i32 = count.parse().with_context(|| format!("{PARTITIONS}{count}"))?;
+            ensure!(count > 0, "{PARTITIONS}{count}: at least one");
+            self.partitions = Some(count);
+        }
+        arguments.retain(|argument| !argument.starts_with(PARTITIONS));
+        Ok(self)
     }
 
     /// Only what is named; all where nothing is.
     fn only(self, names: &[&str]) -> Result<Self> {
         let known = |name: &&str| Part::ALL.iter().find(|part| part.name() == *name).copied();
         let Some(parts) = names.iter().map(known).collect::<Option<Vec<_>>>() else {
-            bail!("usage: bench [--quick] [parse] [listen] [camel] [normalize]");
+            bail!("usage: bench [--quick] [partitions=N] [parse] [listen] [camel] [normalize]");
         };
         Ok(if parts.is_empty() { self } else { Self { parts, ..self } })
     }
@@ -113,7 +130,7 @@ fn main() -> Result<()> {
     }
     let given = names.len();
     names.retain(|name| *name != "--quick");
-    let plan = Plan::new(names.len() < given).only(&names)?;
+    let plan = Plan::new(names.len() < given).partitioned(&mut names)?.only(&names)?;
     // One thread for the generator: it is measured by the process, and it must not take more than one of few cores.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&plan))
 }
@@ -142,14 +159,15 @@ async fn measure_services(plan: &Plan, report: &mut Report) -> Result<()> {
     }
     let topic =
         waybill_contracts::topics::find(INBOUND).context("inbound.message is not in the catalogue")?;
-    report.partitions = topic.partitions;
+    let partitions = plan.partitions.unwrap_or(topic.partitions);
+    report.partitions = partitions;
     if plan.has(Part::Listen) || plan.has(Part::Camel) {
-        let mut listen = Ingest::listening(&stack, broker).await?;
+        let mut listen = Ingest::listening(&stack, broker, partitions).await?;
         say("warming up")?;
         let warm = Window { ramp: Duration::ZERO, measured: plan.warm_up };
         let load = listen.load(64, Template::adt(Mode::Original), Mode::Original)?;
         load::closed_loop(&load, warm, listen.processes()?).await?;
-        let mut bench = Bench::start(&mut listen, broker, topic.partitions, plan.window, plan.rounds)?;
+        let mut bench = Bench::start(&mut listen, broker, partitions, plan.window, plan.rounds)?;
         if plan.has(Part::Listen) {
             report.levels = bench.levels().await?;
         }
@@ -163,7 +181,7 @@ async fn measure_services(plan: &Plan, report: &mut Report) -> Result<()> {
     }
     if plan.has(Part::Normalize) {
         say("normalize")?;
-        report.normalize = Some(Ingest::listening(&stack, broker).await?.normalize(plan.backlog).await?);
+        report.normalize = Some(Ingest::listening(&stack, broker, partitions).await?.normalize(plan.backlog).await?);
     }
     Ok(())
 }
