@@ -181,7 +181,8 @@ async fn measure_services(plan: &Plan, report: &mut Report) -> Result<()> {
     }
     if plan.has(Part::Normalize) {
         say("normalize")?;
-        report.normalize = Some(Ingest::listening(&stack, broker, partitions).await?.normalize(plan.backlog).await?);
+        report.normalize =
+            Some(Ingest::listening(&stack, broker, partitions).await?.normalize(plan.backlog).await?);
     }
     Ok(())
 }
