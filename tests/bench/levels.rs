@@ -18,7 +18,7 @@ use crate::{
     say,
 };
 
-const CONNECTIONS: [usize; 3] = [1, 64, 512];
+const CONNECTIONS: [usize; 4] = [1, 8, 64, 512];
 /// Records that the raw producer repeats, of each partition.
 const COPIED: u32 = 300;
 
