@@ -71,7 +71,7 @@ impl Jaeger {
     ) -> anyhow::Result<Trace> {
         eventually(&format!("trace {}", id.trace_id()), within, async || match self.trace(id).await? {
             Some(trace) if wanted(&trace) => Ok(trace),
-            Some(trace) => pending(format!("spans {:?}", trace.names())),
+            Some(trace) => pending(format!("spans {:?} of {:?}", trace.names(), trace.services())),
             None => pending("no trace"),
         })
         .await
