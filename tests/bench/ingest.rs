@@ -29,14 +29,20 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    /// Starts the listen role alone, with so many partitions of the topic that it writes.
-    pub(crate) async fn listening(stack: &Stack, broker: Option<u32>, partitions: i32) -> Result<Self> {
+    /// Starts the listen role alone; `partitions` of the topic that it writes, where not the catalogue's.
+    pub(crate) async fn listening(
+        stack: &Stack,
+        broker: Option<u32>,
+        partitions: Option<i32>,
+    ) -> Result<Self> {
         // Traces would be measured with it.
         let stack = Stack { otlp: None, jaeger: None, ..stack.clone() };
         let builder = Installation::on(&stack).set(Unit::EhrIngest, "roles", vec!["listen"]);
         let mut ingest = Self { installation: builder.prepare().await?, broker };
-        ingest.topics().delete_one(INBOUND).await?;
-        ingest.topics().create_one(INBOUND, partitions).await?;
+        if let Some(partitions) = partitions {
+            ingest.topics().delete_one(INBOUND).await?;
+            ingest.topics().create_one(INBOUND, partitions).await?;
+        }
         ingest.start().await?;
         Ok(ingest)
     }

@@ -162,7 +162,7 @@ async fn measure_services(plan: &Plan, report: &mut Report) -> Result<()> {
     let partitions = plan.partitions.unwrap_or(topic.partitions);
     report.partitions = partitions;
     if plan.has(Part::Listen) || plan.has(Part::Camel) {
-        let mut listen = Ingest::listening(&stack, broker, partitions).await?;
+        let mut listen = Ingest::listening(&stack, broker, plan.partitions).await?;
         say("warming up")?;
         let warm = Window { ramp: Duration::ZERO, measured: plan.warm_up };
         let load = listen.load(64, Template::adt(Mode::Original), Mode::Original)?;
@@ -182,7 +182,7 @@ async fn measure_services(plan: &Plan, report: &mut Report) -> Result<()> {
     if plan.has(Part::Normalize) {
         say("normalize")?;
         report.normalize =
-            Some(Ingest::listening(&stack, broker, partitions).await?.normalize(plan.backlog).await?);
+            Some(Ingest::listening(&stack, broker, plan.partitions).await?.normalize(plan.backlog).await?);
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use waybill_contracts::MessageId;
 use waybill_demo::scene::{PORTAL, PUBLIC_HEALTH, Receivers};
-use waybill_testkit::{Installation, Stack, jaeger::Trace};
+use waybill_testkit::{
+    Installation, Stack,
+    jaeger::{Span, Trace},
+};
 
 use crate::{SOON, installation, mllp};
 
@@ -25,16 +28,13 @@ async fn a_message_is_one_trace_from_receipt_to_confirmation() {
     let done = waybill.tracker().until(id, SOON, |waybill| waybill.state() == "delivered").await.unwrap();
     assert!(done.line(PORTAL).is_some() && done.line(PUBLIC_HEALTH).is_some(), "{done:?}");
 
-    let names = |trace: &Trace, target: &str| {
-        trace.spans.iter().any(|span| span.tags.values().any(|value| value == target))
+    let names = |span: &Span, target: &str| span.tags.values().any(|value| value == target);
+    let delivered = |trace: &Trace| {
+        [PORTAL, PUBLIC_HEALTH].iter().all(|target| trace.spans.iter().any(|span| names(span, target)))
     };
-    let delivered = |trace: &Trace| names(trace, PORTAL) && names(trace, PUBLIC_HEALTH);
     waybill.jaeger().unwrap().until(id, SOON, delivered).await.unwrap();
     let trace = is_whole(&waybill, id, &["confirmation-tracker", "ehr-ingest", "lab-distributor"]).await;
-    let deliveries = trace
-        .spans
-        .iter()
-        .filter(|span| span.tags.values().any(|value| value == PORTAL || value == PUBLIC_HEALTH));
+    let deliveries = trace.spans.iter().filter(|span| names(span, PORTAL) || names(span, PUBLIC_HEALTH));
     let last_delivery = deliveries.map(|span| span.start_micros).max().unwrap();
     let settle = trace.spans.iter().find(|span| span.name == "settle").unwrap();
     assert!(settle.start_micros + settle.duration_micros >= last_delivery, "{trace:?}");

@@ -142,7 +142,7 @@ async fn whatever_the_line_ends_a_frame_is_stored_as_it_came() {
             Some("NRM-0001"),
         ),
         ("F13", "MSH|^~\\&|EHR|GH|||20260304||ADT^Z99|F13|P|2.5\r".to_owned(), Some("NRM-0001")),
-        ("F14", "MSH|^~\\&|EHR|GH|||20260304||XXX^Y12|F14|P|2.5\r".to_owned(), Some("NRM-0001")),
+        ("F14", "MSH|^~\\&|EHR|GH|||20260304||ABC^Y12|F14|P|2.5\r".to_owned(), Some("NRM-0001")),
     ];
     let mut sender = door.connect().await;
     sender.stream.set_nodelay(true).unwrap();

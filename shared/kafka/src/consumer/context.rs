@@ -140,10 +140,7 @@ impl<M: Member> Context<M> {
             self.commit(consumer, &offsets);
         }
         self.forget(consumer, &partitions);
-        match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
-            RebalanceProtocol::None | RebalanceProtocol::Eager => consumer.unassign(),
-        }
+        give_back(consumer, list)
     }
 
     /// A partition that comes back must not come back paused.
@@ -164,6 +161,13 @@ impl<M: Member> Context<M> {
                 &[Label::Topic(&at.topic), Label::Partition(at.partition), Label::Group(&self.group)],
             );
         }
+    }
+}
+
+fn give_back<C: ConsumerContext>(consumer: &BaseConsumer<C>, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+        RebalanceProtocol::None | RebalanceProtocol::Eager => consumer.unassign(),
     }
 }
 
@@ -214,10 +218,7 @@ impl<M: Member> ClientContext for Context<M> {
 impl<M: Member> ConsumerContext for Context<M> {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let result = match event {
-            _ if self.closing.load(Ordering::Acquire) => match consumer.rebalance_protocol() {
-                RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
-                RebalanceProtocol::None | RebalanceProtocol::Eager => consumer.unassign(),
-            },
+            _ if self.closing.load(Ordering::Acquire) => give_back(consumer, list),
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, list),
             _ => self.revoke(consumer, list),
         };

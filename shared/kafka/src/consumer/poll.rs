@@ -86,8 +86,7 @@ impl<'a, M: Member> Poller<'a, M> {
     /// Leaves the group before the consumer is closed.
     ///
     /// A rebalance may be under way. `unsubscribe` waits for it and then hands everything over, where closing would break
-    /// it off: the group would not be told, and would wait for the session of this member to time out, and librdkafka
-    /// may abort the process (`rd_kafka_cgrp_terminated`: an assignment is in progress).
+    /// it off, and librdkafka may abort the process (`rd_kafka_cgrp_terminated`: an assignment is in progress).
     fn leave(&self) -> Result<(), KafkaError> {
         let mut owned = !self.assignment().is_empty();
         self.client.unsubscribe();

@@ -220,7 +220,8 @@ async fn a_database_that_is_away_for_long_makes_no_repeats_and_no_gaps() {
     let running = Running::batch(&config, &from, &join);
     running.shown.wait_for("no database").await;
     // Longer than the five seconds after which the partitions are paused.
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    let early = timeout(Duration::from_secs(7), join.wait_until(|table| !table.counts.is_empty())).await;
+    assert!(early.is_err(), "joined without a database");
     join.table.lock().failures = 0;
     join.wait_until(|table| table.counts.len() == 9000).await;
     running.stop().await;

@@ -1,14 +1,8 @@
 //! The keyed loop when its handler, or what it writes to, cannot keep up.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use waybill_contracts::{TopicName, reason};
 use waybill_delivery::ErrorClass;
 use waybill_kafka::{HandlerError, InRecord, KeyedHandler, KeyedOptions, OutRecord, read_all};
@@ -23,13 +17,13 @@ pub(crate) struct Held {
     pub(crate) to: TopicName,
     pub(crate) state: watch::Receiver<State>,
     pub(crate) all_keys: bool,
-    pub(crate) handled: AtomicUsize,
+    pub(crate) handled: watch::Sender<usize>,
     pub(crate) started: watch::Sender<usize>,
 }
 
 impl Held {
     pub(crate) fn new(to: &TopicName, state: watch::Receiver<State>, all_keys: bool) -> Arc<Self> {
-        let (handled, started) = (AtomicUsize::new(0), watch::Sender::new(0));
+        let (handled, started) = (watch::Sender::new(0), watch::Sender::new(0));
         Arc::new(Self { to: to.clone(), state, all_keys, handled, started })
     }
 }
@@ -55,7 +49,7 @@ impl KeyedHandler for Held {
                 ));
             }
         }
-        self.handled.fetch_add(1, Ordering::Relaxed);
+        self.handled.send_modify(|handled| *handled += 1);
         let (key, value) = (record.key().unwrap().to_vec(), record.value().unwrap().to_vec());
         Ok(vec![OutRecord { topic: self.to.clone(), key, headers: Vec::new(), value, partition: None }])
     }
@@ -74,8 +68,9 @@ async fn partitions_that_were_paused_go_on_without_a_repeat() {
     let running = Running::with(&config, options, handler.clone());
     running.shown.wait_for("ready").await;
     // Longer than the five seconds after which the partitions are paused.
-    tokio::time::sleep(Duration::from_secs(7)).await;
-    assert_eq!(handler.handled.load(Ordering::Relaxed), 0);
+    let mut handled = handler.handled.subscribe();
+    let early = timeout(Duration::from_secs(7), handled.wait_for(|handled| *handled > 0)).await;
+    assert!(early.is_err(), "handled while it was held");
     tell.send_replace(State::Go);
     let records = wait_for_all(&config, &to, 5000).await;
     running.stop().await;

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::timeout;
 use waybill_delivery::ErrorClass;
 use waybill_kafka::{dead_letter::DeadLetterHeaders, read_all};
 
 use crate::support::{
-    Copy, Running, check, clean_up, create, number, numbered, producer, real, topic, wait_for_all,
+    Copy, PATIENCE, Running, check, clean_up, create, number, numbered, producer, real, topic, wait_for_all,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,15 +93,18 @@ async fn consumers_that_join_and_leave_lose_nothing_and_keep_the_order() {
     let writing = tokio::spawn({
         let (source, from) = (source.clone(), from.clone());
         async move {
+            let mut pace = tokio::time::interval(Duration::from_millis(50));
             for chunk in 0..200 {
+                pace.tick().await;
                 source.send(numbered(&from, chunk * 100..(chunk + 1) * 100, 60)).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     });
-    let second = Running::keyed(&config, &from, handler());
+    let working = handler();
+    let mut handled = working.handled.subscribe();
+    let second = Running::keyed(&config, &from, working);
     second.shown.wait_for("ready").await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    timeout(PATIENCE, handled.wait_for(|handled| *handled > 100)).await.unwrap().unwrap();
     first.stop().await;
     let third = Running::keyed(&config, &from, handler());
     third.shown.wait_for("ready").await;
@@ -130,13 +134,17 @@ async fn members_stop_in_the_middle_of_rebalances() {
         let (config, from, to) = (config.clone(), from.clone(), to.clone());
         tokio::spawn(async move {
             for life in 0..LIVES {
-                let handler = Copy { work: Duration::from_millis(1), ..Copy::to(&to) };
-                let running = Running::keyed(&config, &from, Arc::new(handler));
+                let handler = Arc::new(Copy { work: Duration::from_millis(1), ..Copy::to(&to) });
+                let mut handled = handler.handled.subscribe();
+                let running = Running::keyed(&config, &from, handler);
                 // Some stop before they have joined, some just after, some in the rebalance that another one causes.
+                let moment = Duration::from_millis((member * 37 + life * 61) % 400);
                 if life % 2 == 0 {
                     running.shown.wait_for("ready").await;
+                    let _ = timeout(moment, handled.wait_for(|handled| *handled > 20)).await;
+                } else {
+                    let _ = timeout(moment, running.shown.wait_for("ready")).await;
                 }
-                tokio::time::sleep(Duration::from_millis((member * 37 + life * 61) % 400)).await;
                 running.stop().await;
             }
         })

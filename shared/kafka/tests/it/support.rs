@@ -1,14 +1,6 @@
 //! Clusters, probes and handlers for the tests.
 
-use std::{
-    collections::BTreeMap,
-    net::{TcpStream, ToSocketAddrs},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -21,29 +13,14 @@ use waybill_kafka::{
 };
 use waybill_telemetry::HumanDuration;
 
+#[path = "real.rs"]
+mod real;
+pub(crate) use real::real;
+
 pub(crate) type Mock = MockCluster<'static, DefaultProducerContext>;
 
 /// Longest any condition is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-
-/// A configuration for the real broker with a namespace of its own; `None`, said aloud, when there is no broker.
-#[expect(clippy::disallowed_methods, reason = "a name that no other run has")]
-pub(crate) fn real() -> Option<KafkaConfig> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let servers =
-        std::env::var("WAYBILL_KAFKA__BOOTSTRAP_SERVERS").unwrap_or_else(|_| "127.0.0.1:9092".into());
-    let address = servers.split(',').next().unwrap().to_socket_addrs().ok().and_then(|mut all| all.next());
-    let answers = address.is_some_and(|at| TcpStream::connect_timeout(&at, Duration::from_secs(2)).is_ok());
-    if !answers {
-        assert!(std::env::var_os("CI").is_none(), "no broker at {servers}");
-        eprintln!("skipped: no broker at {servers}");
-        return None;
-    }
-    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
-    let namespace = format!("t{:x}-{}", nanos & 0xfff_ffff_ffff, COUNT.fetch_add(1, Ordering::Relaxed));
-    let session_timeout = HumanDuration::secs(10);
-    Some(KafkaConfig { bootstrap_servers: servers, namespace, session_timeout, ..KafkaConfig::default() })
-}
 
 /// A configuration for a mock cluster.
 pub(crate) fn mock(cluster: &Mock) -> KafkaConfig {
@@ -157,7 +134,7 @@ pub(crate) async fn wait_for_all(config: &KafkaConfig, topic: &TopicName, total:
 /// Copies records to another topic; misbehaves on request.
 pub(crate) struct Copy {
     pub(crate) to: TopicName,
-    pub(crate) handled: AtomicUsize,
+    pub(crate) handled: watch::Sender<usize>,
     /// Attempts of record 3 that fail as unavailable.
     pub(crate) unavailable: u32,
     /// Record 5 is refused as data, and record 7 panics.
@@ -170,7 +147,7 @@ impl Copy {
     pub(crate) fn to(to: &TopicName) -> Self {
         Self {
             to: to.clone(),
-            handled: AtomicUsize::new(0),
+            handled: watch::Sender::new(0),
             unavailable: 0,
             poison: false,
             work: Duration::ZERO,
@@ -191,7 +168,7 @@ impl KeyedHandler for Copy {
             return Err(HandlerError::new(ErrorClass::Data, reason::INVALID_RECORD, "refused"));
         }
         assert!(n != 7 || !self.poison, "a panic that is caught");
-        self.handled.fetch_add(1, Ordering::Relaxed);
+        self.handled.send_modify(|handled| *handled += 1);
         let (key, value) = (record.key().unwrap().to_vec(), record.value().unwrap().to_vec());
         Ok(vec![OutRecord { topic: self.to.clone(), key, headers: Vec::new(), value, partition: None }])
     }
