@@ -18,7 +18,6 @@ use crate::{
     say,
 };
 
-const CONNECTIONS: [usize; 4] = [1, 8, 64, 512];
 /// Records that the raw producer repeats, of each partition.
 const COPIED: u32 = 300;
 
@@ -26,10 +25,8 @@ const COPIED: u32 = 300;
 pub(crate) struct Bench<'a> {
     listen: &'a mut Ingest,
     null: NullServer,
-    /// As simple as can be: linger 0.
+    /// With the options of the listener's.
     producer: Producer,
-    /// As the listener produces.
-    gathering: Producer,
     broker: Option<u32>,
     partitions: i32,
     window: Window,
@@ -48,29 +45,18 @@ impl<'a> Bench<'a> {
         let options = ProducerOptions { linger: Duration::ZERO, ..ProducerOptions::default() };
         let config = listen.topics().config();
         let producer = Producer::start(config, options, Arc::new(NoProbe))?;
-        let options = ProducerOptions { gather: true, ..options };
-        let gathering = Producer::start(config, options, Arc::new(NoProbe))?;
-        Ok(Self {
-            null: NullServer::start()?,
-            producer,
-            gathering,
-            listen,
-            broker,
-            partitions,
-            window,
-            rounds,
-        })
+        Ok(Self { null: NullServer::start()?, producer, listen, broker, partitions, window, rounds })
     }
 
     /// Two sizes, each with so many connections.
-    pub(crate) async fn levels(&mut self) -> Result<Vec<Level>> {
+    pub(crate) async fn levels(&mut self, connections: &[usize]) -> Result<Vec<Level>> {
         let mut levels = Vec::new();
         for (raw_topic, template) in
             [("bench.small.v1", Template::adt as fn(Mode) -> Template), ("bench.large.v1", Template::large)]
         {
             let message_bytes = template(Mode::Original).message_bytes();
             let records = self.records(raw_topic, template).await?;
-            for connections in CONNECTIONS {
+            for &connections in connections {
                 let mut rounds = Vec::new();
                 for round in 1..=self.rounds {
                     say(&format!(
@@ -113,11 +99,9 @@ impl<'a> Bench<'a> {
         let null = load::closed_loop(&constant, self.window, null).await;
         let inside = Processes { server: None, broker: self.broker };
         let raw = raw::closed_loop(&self.producer, records, connections, self.window, inside).await;
-        let gathered = raw::closed_loop(&self.gathering, records, connections, self.window, inside).await;
         Ok(Round {
             null: row("null MLLP server", null)?,
             raw: row("raw producer", raw)?,
-            gathered: row("raw producer, gathering", gathered)?,
             stored: self.own(template, Mode::Enhanced, connections).await?,
             mapped: self.own(template, Mode::Original, connections).await?,
         })

@@ -24,7 +24,7 @@ mod report;
 
 use std::{fs, io::Write as _, path::Path, time::Duration};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use waybill_testkit::Stack;
 
 use crate::{
@@ -74,10 +74,14 @@ struct Plan {
     backlog: u64,
     /// Partitions of inbound.message; the catalogue's where it is `None`.
     partitions: Option<i32>,
+    /// How many senders there are at once, one after the other.
+    connections: Vec<usize>,
 }
 
 /// How a number of partitions is given.
 const PARTITIONS: &str = "partitions=";
+/// How numbers of connections are given.
+const CONNECTIONS: &str = "connections=";
 
 impl Plan {
     fn new(quick: bool) -> Self {
@@ -94,17 +98,25 @@ impl Plan {
             parse_rounds: if quick { 5 } else { 9 },
             backlog,
             partitions: None,
+            connections: vec![1, 8, 64, 512],
         }
     }
 
-    /// With so many partitions where one of the arguments says so; takes it out.
-    fn partitioned(mut self, arguments: &mut Vec<&str>) -> Result<Self> {
-        if let Some(count) = arguments.iter().find_map(|argument| argument.strip_prefix(PARTITIONS)) {
-            let count: i32 = count.parse().with_context(|| format!("{PARTITIONS}{count}"))?;
-            ensure!(count > 0, "{PARTITIONS}{count}: at least one");
-            self.partitions = Some(count);
+    /// With what `arguments` say of partitions and connections; takes it out.
+    fn adjusted(mut self, arguments: &mut Vec<&str>) -> Result<Self> {
+        let count = |name: &str, text: &str| {
+            let count = text.parse().ok().filter(|count| *count > 0);
+            count.with_context(|| format!("{name}{text}: a number above zero is wanted"))
+        };
+        for argument in arguments.iter() {
+            if let Some(text) = argument.strip_prefix(PARTITIONS) {
+                self.partitions = Some(count(PARTITIONS, text)?);
+            } else if let Some(text) = argument.strip_prefix(CONNECTIONS) {
+                let counts = text.split(',').map(|text| Ok(usize::try_from(count(CONNECTIONS, text)?)?));
+                self.connections = counts.collect::<Result<_>>()?;
+            }
         }
-        arguments.retain(|argument| !argument.starts_with(PARTITIONS));
+        arguments.retain(|argument| !argument.starts_with(PARTITIONS) && !argument.starts_with(CONNECTIONS));
         Ok(self)
     }
 
@@ -112,7 +124,9 @@ impl Plan {
     fn only(self, names: &[&str]) -> Result<Self> {
         let known = |name: &&str| Part::ALL.iter().find(|part| part.name() == *name).copied();
         let Some(parts) = names.iter().map(known).collect::<Option<Vec<_>>>() else {
-            bail!("usage: bench [--quick] [partitions=N] [parse] [listen] [camel] [normalize]");
+            bail!(
+                "usage: bench [--quick] [partitions=N] [connections=N,…] [parse] [listen] [camel] [normalize]"
+            );
         };
         Ok(if parts.is_empty() { self } else { Self { parts, ..self } })
     }
@@ -130,7 +144,7 @@ fn main() -> Result<()> {
     }
     let given = names.len();
     names.retain(|name| *name != "--quick");
-    let plan = Plan::new(names.len() < given).partitioned(&mut names)?.only(&names)?;
+    let plan = Plan::new(names.len() < given).adjusted(&mut names)?.only(&names)?;
     // One thread for the generator: it is measured by the process, and it must not take more than one of few cores.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&plan))
 }
@@ -169,7 +183,7 @@ async fn measure_services(plan: &Plan, report: &mut Report) -> Result<()> {
         load::closed_loop(&load, warm, listen.processes()?).await?;
         let mut bench = Bench::start(&mut listen, broker, partitions, plan.window, plan.rounds)?;
         if plan.has(Part::Listen) {
-            report.levels = bench.levels().await?;
+            report.levels = bench.levels(&plan.connections).await?;
         }
         if plan.has(Part::Camel) {
             report.camel = match camel::prepare()? {

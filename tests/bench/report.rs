@@ -56,8 +56,6 @@ impl Row {
 pub(crate) struct Round {
     pub(crate) null: Row,
     pub(crate) raw: Row,
-    /// The same where records gather, as the listener produces.
-    pub(crate) gathered: Row,
     /// Stored, then CA.
     pub(crate) stored: Row,
     /// Mapped, stored, then AA.
@@ -170,7 +168,6 @@ impl Level {
         let rows = |pick: fn(&Round) -> Row| self.rounds.iter().map(pick).collect::<Vec<_>>();
         line(text, "null MLLP server", &rows(|round| round.null), false);
         line(text, "raw producer", &rows(|round| round.raw), true);
-        line(text, "raw producer, gathering", &rows(|round| round.gathered), true);
         line(text, "listen, stored", &rows(|round| round.stored), false);
         line(text, "listen, mapped, stored", &rows(|round| round.mapped), false);
         let ratio = |of: fn(&Round) -> f64| median(self.rounds.iter().map(of).collect());

@@ -51,7 +51,6 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
         linger: std::time::Duration::ZERO,
         delivery_timeout: longest.get(),
         max_in_flight: MAX_UNACKNOWLEDGED,
-        gather: true,
     };
     // Before the producer, which may be ready first.
     let platform = context.health.component("listen");

@@ -1,18 +1,15 @@
-//! The producer: idempotent, `acks=all`, a polling thread per client, one wake-up per batch of delivery reports.
+//! The producer: idempotent, `acks=all`, one polling thread, one wake-up per batch of delivery reports.
 //!
 //! - [`Producer::send`] enqueues a group of records at once and in order, and never waits: too many records in flight
 //!   are an error of class `unavailable` at once, so that the caller can push back on its own sender.
 //! - The group is done when its last record is acknowledged, or when its first one fails. A record that failed may
 //!   have been written all the same (it timed out in flight): repeat it with the same id.
-//! - Where records gather, those that leave one by one and those that leave in company go through a client each. One
-//!   of them has records on their way at any time, so that order per key holds across both.
 //! - While no broker answers the producer is not ready, looks for one every second, and recovers by itself.
 //! - An error that librdkafka calls fatal (an idempotent producer that lost its sequence) does not end the process: the
 //!   client is thrown away with what is in flight, which fails as `unavailable`, and a new one is made. Order per key
 //!   holds within the life of one client; across it the callers' retries restore it, because each lane repeats its
 //!   oldest group first.
 
-mod gather;
 mod group;
 mod poll;
 
@@ -40,7 +37,6 @@ use tokio::sync::Notify;
 use waybill_telemetry::metrics::{Label, Metric, count};
 
 use self::{
-    gather::Gathering,
     group::{Group, Hub},
     poll::Reports,
 };
@@ -62,9 +58,6 @@ pub struct ProducerOptions {
     pub delivery_timeout: Duration,
     /// Bound of records that wait for acknowledgement.
     pub max_in_flight: usize,
-    /// While records are on their way, new ones wait for them and then travel together. For the acknowledgement path: with a
-    /// linger of 0 nobody who is alone waits, and company forms when there is some to be had.
-    pub gather: bool,
 }
 
 impl Default for ProducerOptions {
@@ -73,7 +66,6 @@ impl Default for ProducerOptions {
             linger: Duration::from_millis(5),
             delivery_timeout: Duration::from_secs(30),
             max_in_flight: 10_000,
-            gather: false,
         }
     }
 }
@@ -89,38 +81,18 @@ struct Handle {
 
 /// Owned by the clones, the thread and the client's callbacks.
 struct Shared {
+    pub(super) config: ClientConfig,
     max_in_flight: usize,
     in_flight: AtomicUsize,
     idle: Notify,
-    gathering: Option<Gathering>,
     pub(super) hub: Hub,
     pub(super) health: Health,
     /// Every connection broke, which an idle one does by itself; the thread looks whether a broker answers.
     pub(super) suspect: AtomicBool,
     pub(super) closed: AtomicBool,
-    /// The client; where records gather, a second one for those that leave in company.
-    pub(super) lanes: Vec<Lane>,
-    /// Threads that still run.
-    pub(super) threads: AtomicUsize,
-}
-
-/// A client and its settings.
-struct Lane {
-    pub(super) config: ClientConfig,
     /// Replaced after a fatal error, empty once closed.
     pub(super) client: RwLock<Option<Arc<Client>>>,
 }
-
-/// Records that leave one by one.
-const ALONE: usize = 0;
-/// Records that leave in company, where records gather.
-const IN_COMPANY: usize = 1;
-/// librdkafka's idempotent producer sends nothing more of a partition while five of its records are on their way, and until
-/// they have arrived its thread spins on those that wait (`RD_KAFKA_IDEMP_MAX_INFLIGHT` is compared with records, not
-/// requests; seen in 2.12.1). So what is more than a few leaves in one request.
-const FEW: usize = 4;
-/// How long the client waits for all of a company: as long as it takes to hand them over.
-const COMPANY_LINGER: Duration = Duration::from_micros(100);
 
 impl Producer {
     /// Starts the client, its thread and the task that wakes waiters; needs a tokio runtime around it.
@@ -133,33 +105,21 @@ impl Producer {
     ) -> Result<Self, KafkaError> {
         config.namespace()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| KafkaError::NoRuntime)?;
-        let lane = |linger| Lane {
-            config: config.producer(linger, options.delivery_timeout, options.max_in_flight),
-            client: RwLock::new(None),
-        };
-        let mut lanes = vec![lane(options.linger)];
-        if options.gather {
-            lanes.push(lane(COMPANY_LINGER));
-        }
+        let client_config = config.producer(options.linger, options.delivery_timeout, options.max_in_flight);
         let shared = Arc::new(Shared {
+            config: client_config,
             max_in_flight: options.max_in_flight,
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
-            gathering: options.gather.then(Gathering::default),
             hub: Hub::default(),
             health: Health::new(probe),
             suspect: AtomicBool::new(true),
             closed: AtomicBool::new(false),
-            threads: AtomicUsize::new(lanes.len()),
-            lanes,
+            client: RwLock::new(None),
         });
         shared.health.set(Trouble::Broker, "no broker has answered yet");
-        for lane in &shared.lanes {
-            *lane.client.write() = Some(poll::client(&shared, lane)?);
-        }
-        for number in 0..shared.lanes.len() {
-            poll::spawn(&shared, number)?;
-        }
+        *shared.client.write() = Some(poll::client(&shared)?);
+        poll::spawn(&shared)?;
         let hub = shared.clone();
         runtime.spawn(async move { hub.hub.run().await });
         Ok(Self(Arc::new(Handle { shared })))
@@ -169,20 +129,9 @@ impl Producer {
     ///
     /// All or nothing as far as the bound of records in flight goes; a record that the client refuses (too large)
     /// fails the group, and those before it are written.
+    #[expect(clippy::needless_pass_by_value, reason = "the caller has given the records away")]
     pub fn send(&self, records: Vec<OutRecord>) -> Delivery {
-        let shared = &self.0.shared;
-        let Some(gathering) = &shared.gathering else {
-            return self.send_raw(records.len(), records.iter().map(OutRecord::raw));
-        };
-        let total = records.len();
-        if let Err(settled) = shared.take_in(total) {
-            return settled;
-        }
-        let group = Group::new(total);
-        if let Some(records) = gathering.admit(records, &group) {
-            shared.hand_over(lane_of(total), total, records.iter().map(OutRecord::raw), &group);
-        }
-        Delivery(State::Waiting(group))
+        self.send_raw(records.len(), records.iter().map(OutRecord::raw))
     }
 
     pub(crate) fn send_raw<'a>(
@@ -190,15 +139,31 @@ impl Producer {
         total: usize,
         records: impl Iterator<Item = RawRecord<'a>>,
     ) -> Delivery {
+        if total == 0 {
+            return Delivery::settled(Ok(()));
+        }
         let shared = &self.0.shared;
-        if let Err(settled) = shared.take_in(total) {
-            return settled;
+        let in_flight = shared.in_flight.fetch_add(total, Ordering::Relaxed);
+        if in_flight + total > shared.max_in_flight.max(total) {
+            shared.done(total);
+            return Delivery::settled(Err(ProduceError::Full { in_flight }));
         }
-        if let Some(gathering) = &shared.gathering {
-            gathering.leave(total);
-        }
+        let Some(client) = shared.client.read().clone() else {
+            shared.done(total);
+            return Delivery::settled(Err(ProduceError::Closed));
+        };
         let group = Group::new(total);
-        shared.hand_over(ALONE, total, records, &group);
+        for (at, record) in records.enumerate() {
+            let topic = record.topic;
+            if let Err(error) = enqueue(&client, record, &group) {
+                let error = ProduceError::failed(topic, &error);
+                count_error(topic, &error);
+                group.fail(error);
+                // This one and those after it never reach the client.
+                shared.done(total - at);
+                break;
+            }
+        }
         Delivery(State::Waiting(group))
     }
 
@@ -246,64 +211,6 @@ fn enqueue(client: &Client, record: RawRecord<'_>, group: &Arc<Group>) -> Result
 }
 
 impl Shared {
-    /// Counts `total` records in; the fate of the group where that is known already.
-    fn take_in(&self, total: usize) -> Result<(), Delivery> {
-        if total == 0 {
-            return Err(Delivery::settled(Ok(())));
-        }
-        let in_flight = self.in_flight.fetch_add(total, Ordering::Relaxed);
-        if in_flight + total > self.max_in_flight.max(total) {
-            self.done(total);
-            return Err(Delivery::settled(Err(ProduceError::Full { in_flight })));
-        }
-        Ok(())
-    }
-
-    /// Gives records that are counted in to the client, in order.
-    fn hand_over<'a>(
-        &self,
-        lane: usize,
-        total: usize,
-        records: impl Iterator<Item = RawRecord<'a>>,
-        group: &Arc<Group>,
-    ) {
-        let client = self.lanes[lane].client.read().clone();
-        for (at, record) in records.enumerate() {
-            let topic = record.topic;
-            let given = match &client {
-                Some(client) => {
-                    enqueue(client, record, group).map_err(|error| ProduceError::failed(topic, &error))
-                }
-                None => Err(ProduceError::Closed),
-            };
-            if let Err(error) = given {
-                count_error(topic, &error);
-                // This one and those after it never reach the client.
-                let left = total - at;
-                for _ in 0..left {
-                    if let Some(waker) = group.report(Err(error.clone())) {
-                        self.hub.push(waker);
-                    }
-                }
-                self.done(left);
-                self.arrived(left);
-                return;
-            }
-        }
-    }
-
-    /// `n` records are no longer on their way: those that waited for them leave.
-    pub(super) fn arrived(&self, n: usize) {
-        let Some(gathering) = &self.gathering else { return };
-        let leaving = gathering.arrived(n);
-        // One lane for all of them: nothing is on its way on the other one, so no record overtakes another.
-        let lane = lane_of(leaving.iter().map(|waiting| waiting.records.len()).sum());
-        for waiting in leaving {
-            let records = waiting.records.iter().map(OutRecord::raw);
-            self.hand_over(lane, waiting.records.len(), records, &waiting.group);
-        }
-    }
-
     /// `n` records are no longer in flight.
     pub(super) fn done(&self, n: usize) {
         if self.in_flight.fetch_sub(n, Ordering::AcqRel) == n {
@@ -323,11 +230,6 @@ impl Shared {
             self.health.set(Trouble::Broker, "no broker acknowledges records");
         }
     }
-}
-
-/// Where records gather: the lane of so many that leave together.
-fn lane_of(records: usize) -> usize {
-    if records > FEW { IN_COMPANY } else { ALONE }
 }
 
 fn count_error(topic: &str, error: &ProduceError) {

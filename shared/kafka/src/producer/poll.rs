@@ -17,7 +17,7 @@ use rdkafka::{
 };
 use waybill_telemetry::metrics::{Metric, gauge_handle};
 
-use super::{Client, Lane, Shared, group::Group};
+use super::{Client, Shared, group::Group};
 use crate::{
     KafkaError, ProduceError,
     probe::{Health, Trouble},
@@ -69,7 +69,6 @@ impl ProducerContext for Reports {
                     shared.hub.push(waker);
                 }
                 shared.done(1);
-                shared.arrived(1);
             }
             (None, Some(waker)) => waker.wake(),
             (None, None) => {}
@@ -77,29 +76,28 @@ impl ProducerContext for Reports {
     }
 }
 
-pub(super) fn client(shared: &Arc<Shared>, lane: &Lane) -> Result<Arc<Client>, KafkaError> {
-    let client = Client::from_config_and_context(&lane.config, Reports(Arc::downgrade(shared)));
+pub(super) fn client(shared: &Arc<Shared>) -> Result<Arc<Client>, KafkaError> {
+    let client = Client::from_config_and_context(&shared.config, Reports(Arc::downgrade(shared)));
     client.map(Arc::new).map_err(|error| KafkaError::creation(&error))
 }
 
-pub(super) fn spawn(shared: &Arc<Shared>, lane: usize) -> Result<(), KafkaError> {
+pub(super) fn spawn(shared: &Arc<Shared>) -> Result<(), KafkaError> {
     let shared = shared.clone();
-    let name = format!("kafka-producer{lane}");
-    let spawned = thread::Builder::new().name(name).spawn(move || run(&shared, &shared.lanes[lane]));
+    let spawned = thread::Builder::new().name("kafka-producer".to_owned()).spawn(move || run(&shared));
     spawned.map(drop).map_err(|_| KafkaError::Thread("kafka-producer"))
 }
 
-fn run(shared: &Arc<Shared>, lane: &Lane) {
+fn run(shared: &Arc<Shared>) {
     let queue = gauge_handle(Metric::ProducerQueue, &[]);
     let mut looked: Option<Instant> = None;
     while !shared.closed.load(Ordering::Acquire) {
-        let Some(client) = lane.client.read().clone() else { break };
+        let Some(client) = shared.client.read().clone() else { break };
         client.poll(SLICE);
         shared.health.beat();
         queue.set(shared.waiting() as f64);
         if let Some((code, reason)) = client.client().fatal_error() {
             tracing::error!(%code, reason, "the producer met a fatal error and is rebuilt");
-            rebuild(shared, lane, client);
+            rebuild(shared, client);
             continue;
         }
         let due = shared.health.has(&Trouble::Broker) && looked.is_none_or(|at| at.elapsed() >= LOOK);
@@ -109,17 +107,15 @@ fn run(shared: &Arc<Shared>, lane: &Lane) {
         }
     }
     // Drops the client here: it purges its queue, which reports every record that is left as failed.
-    let last = lane.client.write().take();
+    let last = shared.client.write().take();
     drop(last);
-    if shared.threads.fetch_sub(1, Ordering::AcqRel) == 1 {
-        shared.hub.close();
-    }
+    shared.hub.close();
 }
 
-fn rebuild(shared: &Arc<Shared>, lane: &Lane, dead: Arc<Client>) {
-    match client(shared, lane) {
+fn rebuild(shared: &Arc<Shared>, dead: Arc<Client>) {
+    match client(shared) {
         Ok(fresh) => {
-            *lane.client.write() = Some(fresh);
+            *shared.client.write() = Some(fresh);
             drop(dead);
         }
         Err(error) => {
