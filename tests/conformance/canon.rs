@@ -30,6 +30,18 @@ pub(crate) fn date(raw: &str) -> Option<Value> {
     Some(Value { raw: value.raw, canonical })
 }
 
+/// A relationship to the subscriber by FHIR's name, whatever table it is from.
+pub(crate) fn relationship(raw: &str) -> Option<Value> {
+    let value = text(raw)?;
+    let canonical = match value.raw.as_str() {
+        "SEL" => "self",
+        "SPO" => "spouse",
+        "CHD" => "child",
+        other => other,
+    };
+    Some(Value { canonical: canonical.to_owned(), raw: value.raw })
+}
+
 /// Prefixes under which converters make URIs of names that are none.
 const MADE_UP: [&str; 4] = [
     "http://example.com/v2-to-fhir-converter/Identifier/",
@@ -58,6 +70,8 @@ pub(crate) fn system(raw: &str) -> Option<Value> {
         | "HTTP://HL7.ORG/FHIR/US/CORE/CODESYSTEM-CDCREC.HTML"
         | "HTTP://TERMINOLOGY.HL7.ORG/CODESYSTEM/V3-RACE" => "urn:oid:2.16.840.1.113883.6.238",
         "99ZZZORL" => "L",
+        // The codes of currencies.
+        "ISO" => "urn:iso:std:iso:3986",
         _ => plain,
     };
     // In a made-up URI a hyphen stands for each blank of the name.

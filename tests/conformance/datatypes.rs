@@ -1,6 +1,6 @@
 //! The rules of each data type, one message each: v2-to-FHIR's map of the type unless another source is named.
 
-use crate::sample::{of, said};
+use crate::sample::{adt, of, said};
 
 type Fields<'a> = &'a [(&'a str, usize, &'a str)];
 
@@ -30,6 +30,10 @@ fn names() {
     patient(full, "name.prefix", &["Dr"]);
     patient(full, "name.suffix", &["Jr", "MD", "PhD"]);
     patient(full, "name.use", &["official"]);
+    // What the patient is called by is a name of its own.
+    let called: Fields<'_> = &[("PID", 5, "Family^Robert^^^^^L^^^^^^^^Bob")];
+    patient(called, "name.given", &["Robert", "Bob"]);
+    patient(called, "name.use", &["official", "nickname"]);
     // FN without the whole surname: its own parts, else the spouse's.
     patient(&[("PID", 5, "&van&Beethoven^L")], "name.family", &["van Beethoven"]);
     patient(&[("PID", 5, "&&&von&Arnim^B")], "name.family", &["von Arnim"]);
@@ -84,12 +88,59 @@ fn identifiers() {
     system(&[("PID", 3, "7^^^NS&AB12-0&UUID^MR")], &["urn:uuid:ab12-0"]);
     system(&[("PID", 3, "7^^^NS&ehr.example&DNS^MR")], &["ehr.example"]);
     system(&[("PID", 3, "7^^^NS^MR")], &["NS"]);
+    // Beside a universal id its name.
+    let assigner = |cx, expected: &[&str]| patient(cx, "identifier.assigner", expected);
+    assigner(&[("PID", 3, "7^^^NS&1.2.3&ISO^MR")], &["NS"]);
+    assigner(&[("PID", 3, "7^^^&1.2.3&ISO^MR~8^^^NS^PI")], &[]);
     // Without an authority the sending facility's.
     system(&[("PID", 3, "7^^^^MR")], &["B"]);
     let r#type = |cx, expected: &[&str]| patient(cx, "identifier.type", expected);
     r#type(&[("PID", 18, "A"), ("PID", 19, "S"), ("PID", 20, "D^CA")], &["MR", "AN", "SS", "DL"]);
     r#type(&[("PID", 3, "7^^^A^MR~8^^^B^PI"), ("PID", 2, "7^^^A^MR"), ("PID", 4, "9")], &["MR", "PI"]);
     system(&[("PID", 19, "S"), ("PID", 20, "D^CA")], &["A", "http://hl7.org/fhir/sid/us-ssn", "CA"]);
+}
+
+/// OBR-7 is when the specimen was taken, unless the service takes none (OBR-24).
+#[test]
+fn specimens() {
+    let collected = |fields: Fields<'_>, expected: &[&str]| {
+        let all = [&[("OBR", 25, "F"), ("OBR", 7, "20260304")], fields].concat();
+        let events = super::events_of(of("ORU^R01", &all).as_bytes());
+        assert_eq!(said(&events, "report.specimen.collectedDateTime"), expected, "{fields:?}");
+    };
+    collected(&[], &["2026-03-04"]);
+    collected(&[("OBR", 24, "CH")], &["2026-03-04"]);
+    collected(&[("OBR", 24, "RAD")], &[]);
+    collected(&[("OBR", 24, "RAD"), ("OBR", 15, "BLD")], &["2026-03-04"]);
+    collected(&[("SPM", 4, "BLD")], &["2026-03-04"]);
+    collected(&[("SPM", 4, "BLD"), ("SPM", 17, "20260303^20260304")], &["2026-03-03"]);
+}
+
+/// IN1-17 in FHIR's words where it has one; else as sent.
+#[test]
+fn relationships() {
+    for (sent, expected) in [("SEL", "self"), ("SPO^Spouse", "spouse"), ("CHD", "child"), ("MTH", "MTH")] {
+        let events = super::events_of(adt("A01", &[("IN1", 2, "P"), ("IN1", 17, sent)]).as_bytes());
+        assert_eq!(said(&events, "coverage.relationship")[..1], [expected], "{sent}");
+    }
+}
+
+/// Where a patient is who is there, who is to come, and who is gone.
+#[test]
+fn places() {
+    let status = |event: &str, fields: Fields<'_>, expected: &[&str]| {
+        let all = [&[("PV1", 3, "W^R^B"), ("PV1", 19, "V1")], fields].concat();
+        let events = super::events_of(of(event, &all).as_bytes());
+        assert_eq!(said(&events, "encounter.location.status"), expected, "{event} {fields:?}");
+    };
+    status("ADT^A01", &[("PV1", 2, "I")], &["active"]);
+    status("ADT^A01", &[("PV1", 2, "P")], &["planned"]);
+    status("ADT^A05", &[], &["planned"]);
+    status("ADT^A11", &[], &[]);
+    status("ADT^A03", &[], &["completed"]);
+    status("ADT^A08", &[], &["active"]);
+    status("ADT^A08", &[("PV1", 45, "20260304")], &["completed"]);
+    status("DFT^P03", &[("FT1", 4, "20260304"), ("FT1", 6, "CG"), ("FT1", 7, "99213")], &["active"]);
 }
 
 #[test]

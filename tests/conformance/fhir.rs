@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::{
+    canon::relationship,
     json::{all, date, first, number, text, texts},
     node::Node,
     parts::{
@@ -173,7 +174,10 @@ impl<'j> Bundle<'j> {
             .field("group", of_class("group", "value"))
             .field("groupName", of_class("group", "name"))
             .field("type", text(json, "type.coding.code"))
-            .field("relationship", text(json, "relationship.coding.code"))
+            .field(
+                "relationship",
+                first(json, "relationship.coding.code").and_then(|code| relationship(&code)),
+            )
             .field("subscriberId", text(json, "subscriberId"))
             .fields("payerName", payors.iter().filter_map(|payor| text(payor, "name")))
             .with(period(json, "period"))

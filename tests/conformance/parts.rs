@@ -46,7 +46,8 @@ pub(crate) fn identifier(kind: &'static str, json: &Json) -> Option<Node> {
         _ => text(json, "type.coding.code"),
     };
     let node = Node::new(kind).field("value", Some(value)).field("type", r#type);
-    Some(node.field("system", authority(json)))
+    // Of an event the name of the authority too: an expectation has the one or the other.
+    Some(node.field("system", authority(json)).field("system", system(json, "assigner")))
 }
 
 pub(crate) fn identifiers(kind: &'static str, json: &Json, path: &str) -> Vec<Node> {
@@ -91,17 +92,20 @@ pub(crate) fn telecoms(json: &Json, path: &str) -> Vec<Node> {
 
 /// The codings of a concept, and its text.
 pub(crate) fn concept(kind: &'static str, json: &Json) -> Node {
+    let codings = all(json, "coding");
+    // A display without a code says what text says.
+    let mut uncoded = codings.iter().filter(|coding| coding.get("code").is_none());
+    let uncoded = uncoded.find_map(|coding| text(coding, "display"));
     let coding = |coding: &Json| {
         // ReportStream writes the name of the system as sent into an extension.
         let name = extension(coding, "cwe-coding-system").and_then(|name| canon::system(&name));
         let system = name.or_else(|| system(coding, "system"));
-        let display = text(coding, "display");
-        Node::new("coding")
-            .field("code", text(coding, "code"))
-            .field("display", display)
-            .field("system", system)
+        let code = text(coding, "code");
+        let display = text(coding, "display").filter(|_| code.is_some());
+        Node::new("coding").field("code", code).field("display", display).field("system", system)
     };
-    Node::new(kind).field("text", text(json, "text")).with(all(json, "coding").into_iter().map(coding))
+    let said = text(json, "text").or(uncoded);
+    Node::new(kind).field("text", said).with(codings.into_iter().map(coding))
 }
 
 pub(crate) fn concepts(kind: &'static str, json: &Json, path: &str) -> Vec<Node> {

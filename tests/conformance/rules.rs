@@ -79,6 +79,10 @@ impl<'n> Difference<'_, 'n> {
         self.path().ends_with(path) && self.expected() == Some(expected) && self.found() == Some(found)
     }
 
+    fn message_is_order(&self) -> bool {
+        ["ORM", "OML", "OMG"].iter().any(|kind| self.message_is(kind))
+    }
+
     fn message_is(&self, kind: &str) -> bool {
         self.message.message_type().0 == kind
     }

@@ -53,6 +53,15 @@ impl Source {
         self.lines.iter().flatten().any(|field| field.to_ascii_lowercase().contains(&text))
     }
 
+    /// Whether a coded value is sent with the name of a coding system: CWE-1 and CWE-3, or CWE-4 and CWE-6.
+    pub(crate) fn codes(&self, code: &str, system: &str) -> bool {
+        let (component, repetition) = (self.delimiters[1], self.delimiters[2]);
+        self.lines.iter().flatten().flat_map(|field| field.split(repetition)).any(|value| {
+            let parts: Vec<&str> = value.split(component).collect();
+            [0, 3].iter().any(|at| parts.get(*at) == Some(&code) && parts.get(at + 2) == Some(&system))
+        })
+    }
+
     /// All values of a field in all segments of a name.
     pub(crate) fn fields<'s>(&'s self, segment: &'s str, number: usize) -> impl Iterator<Item = &'s str> {
         let lines = self.lines.iter().filter(move |line| line[0] == segment);

@@ -277,7 +277,7 @@ record! {
         subscriber_id: PhiText,
         /// Member id (IN1-49).
         member_id: PhiText,
-        /// Patient's relationship to the subscriber (IN1-17).
+        /// Patient's relationship to the subscriber: FHIR subscriber-relationship, else the code as sent (IN1-17, IN2-72).
         relationship: Text,
         /// Subscriber (IN1-16).
         subscriber_name: Option<HumanName>,

@@ -53,6 +53,8 @@ record! {
         system: Text,
         /// The identifier itself.
         value: Phi<String>,
+        /// What the sender calls the authority, where `system` is its universal id (HD-1; FHIR Identifier.assigner.display).
+        assigner: Text,
     }
 }
 

@@ -57,6 +57,13 @@ element! {
         system: OptText<'a>,
         /// Value.
         value: OptText<'a>,
+        /// Organization that issued it.
+        assigner: Option<Assigner<'a>>,
+    }
+    /// Identifier.assigner: a Reference of which only the text is read, and no identifier within an identifier.
+    Assigner {
+        /// Text.
+        display: OptText<'a>,
     }
     /// Reference.
     Reference {

@@ -1,6 +1,7 @@
 //! Where the expectation is an opinion that HL7's maps or the standard do not share.
 
 use super::{Difference, Rule};
+use crate::node::Node;
 
 const fn rule(name: &'static str, source: &'static str, applies: fn(&Difference<'_, '_>) -> bool) -> Rule {
     Rule { name, source, not_carried: false, applies }
@@ -13,28 +14,6 @@ pub(super) const RULES: &[Rule] = &[
         |it| match (it.expected(), it.found()) {
             (Some(expected), Some(found)) => {
                 local_time(expected).is_some_and(|local| local_time(found) == Some(local))
-            }
-            _ => false,
-        },
-    ),
-    rule(
-        "an authority goes by its universal id, by its namespace where it has none",
-        "FHIR R4 Identifier.system is a URI; v2-to-FHIR HD[uri] prefers the namespace, which is unique nowhere",
-        |it| match (it.expected(), it.found()) {
-            (Some(namespace), Some(id)) if it.path().ends_with(".system") => {
-                let id = id.trim_start_matches("urn:oid:").trim_start_matches("urn:uuid:");
-                it.message.says_ignoring_case(&format!("{namespace}&{id}"))
-            }
-            _ => false,
-        },
-    ),
-    rule(
-        "the type of a universal id is no authority",
-        "HL7 v2 HD-2 and HD-3; the FHIR converter takes HD-3 unless it is ISO",
-        |it| match (it.expected(), it.found()) {
-            (Some(expected), Some(id)) if it.path().ends_with(".system") => {
-                let kind = expected.rsplit('/').next().unwrap_or_default();
-                it.message.says_ignoring_case(&format!("&{id}&{kind}"))
             }
             _ => false,
         },
@@ -70,18 +49,29 @@ pub(super) const RULES: &[Rule] = &[
         "a coding system as sent, the field's table only where none is",
         "v2-to-FHIR CWE[CodeableConcept], CWE-3",
         |it| {
-            it.path() == "Specimen.type.coding.system"
-                && it.found() == Some("http://snomed.info/sct")
-                && it.message.fields("SPM", 4).any(|sent| sent.contains("SCT"))
+            let code = it.within("coding").and_then(|coding| coding.value("code"));
+            let sent = it.found().zip(code).is_some_and(|(found, code)| {
+                let names: &[&str] = match found {
+                    "http://snomed.info/sct" => &["SCT"],
+                    "http://loinc.org" => &["LN", "LOINC"],
+                    other => &[other],
+                };
+                names.iter().any(|name| it.message.codes(code, name))
+            });
+            it.path().ends_with("coding.system") && sent
         },
     ),
     rule("PID-19 is of type SS", "v2-to-FHIR PID[Patient]: SS in the US, SB elsewhere", |it| {
         it.is("Patient.identifier.type", "SB", "SS")
     }),
     rule(
-        "what a person is called by (XPN-15) is no given name",
-        "v2-to-FHIR XPN[HumanName]: a name of its own, where there is room",
-        |it| it.path().ends_with("name.given") && it.expected() == Some("Addsm"),
+        "what a person is called by (XPN-15) is a name of its own",
+        "FHIR R4 HumanName.use: nickname; the FHIR converter makes it one more given name",
+        |it| {
+            let nickname = |name: &Node| name.value("use") == Some("nickname");
+            it.path().ends_with("name.given") && it.expected() == Some("Addsm")
+                || it.path().ends_with("name") && it.extra().is_some_and(nickname)
+        },
     ),
     rule(
         "account number (PID-18) and driver's licence (PID-20) are among the patient's identifiers",
@@ -107,16 +97,6 @@ pub(super) const RULES: &[Rule] = &[
         },
     ),
     rule(
-        "relationship to the subscriber as sent",
-        "schemas/clinical.encounter.v1.avsc, Coverage.relationship; IN1-17, table 0063",
-        |it| {
-            it.path() == "Coverage.relationship"
-                && it
-                    .found()
-                    .is_some_and(|code| it.message.fields("IN1", 17).any(|sent| sent.starts_with(code)))
-        },
-    ),
-    rule(
         "a name type that v2-to-FHIR has no use for gives none",
         "v2-to-FHIR NameType: B and others have no target",
         |it| it.path().ends_with("name.use") && it.found_none(),
@@ -128,11 +108,6 @@ pub(super) const RULES: &[Rule] = &[
             let silent = it.message_is("DFT") || it.message.message_type().1 == "A08";
             it.path() == "Encounter.status" && (it.message.converted || silent)
         },
-    ),
-    rule(
-        "a message that is no event of the stay says where, not since when",
-        "HL7 v2 §6.4.1: DFT posts charges",
-        |it| it.path() == "Encounter.location.status" && it.found_none() && it.message_is("DFT"),
     ),
     rule(
         "of a patient of class P the location is planned",
@@ -151,6 +126,15 @@ pub(super) const RULES: &[Rule] = &[
         "schemas/billing.charge.v1.avsc, diagnosisPointer",
         |it| it.path() == "Diagnosis.rank" && it.message_is("DFT"),
     ),
+    rule(
+        "who was discharged is nowhere any more",
+        "HL7 v2 §3.3.3 (A03); what is planned is PV1-42, the pending location",
+        |it| {
+            it.path() == "Encounter.location.status"
+                && it.found() == Some("completed")
+                && (it.message.message_type().1 == "A03" || !it.message.field("PV1", 45).is_empty())
+        },
+    ),
     rule("a cancelled discharge has no disposition", "HL7 v2 §3.3.13 (A13)", |it| {
         it.path().starts_with("Encounter.dischargeDisposition") && it.message.message_type().1 == "A13"
     }),
@@ -168,14 +152,6 @@ pub(super) const RULES: &[Rule] = &[
             it.path().starts_with("ServiceRequest.")
                 && place
                 && found.is_some_and(|found| it.message.says(&["ORC"], found))
-        },
-    ),
-    rule(
-        "a display without a code is text",
-        "FHIR R4 CodeableConcept.text: what the source says when there is no code",
-        |it| {
-            it.path().ends_with("coding.display")
-                && it.within("coding").is_some_and(|coding| coding.value("code").is_none())
         },
     ),
     rule("FHIR time is hh:mm:ss", "FHIR R4 §2.24.0.1; ReportStream copies TM", |it| {
@@ -204,6 +180,24 @@ pub(super) const RULES: &[Rule] = &[
         "v2-to-FHIR NK1[Patient]; FHIR's own cardinality of contact.name and contact.address is one",
         |it| it.extra().is_some() && it.path().starts_with("Patient.contact"),
     ),
+    rule(
+        "what is of another NK1 is of another contact",
+        "v2-to-FHIR NK1[Patient]; ReportStream makes one contact of several NK1",
+        |it| {
+            it.path().starts_with("Patient.contact.telecom.")
+                && it.message.fields("NK1", 0).count() > 1
+                && it
+                    .compared
+                    .found
+                    .iter()
+                    .flatten()
+                    .all(|found| it.message.says(&["NK1"], found) || matches!(*found, "fax" | "other"))
+        },
+    ),
+    rule("sex N, not applicable, is other", "v2-to-FHIR AdministrativeSex, table 0001", |it| {
+        it.is("Patient.contact.gender", "unknown", "other")
+            && it.message.fields("NK1", 15).any(|sex| sex.starts_with('N'))
+    }),
     rule(
         "every OBX is an observation",
         "HL7 v2 §7.4.2; the FHIR converter makes documents of ED and RP, and one resource of two that it cannot tell apart",
@@ -245,7 +239,7 @@ pub(super) const RULES: &[Rule] = &[
         },
     ),
     rule("a note belongs to the segment that it follows", "HL7 v2 §2.15.10 (NTE)", |it| {
-        it.path() == "Observation.note" && it.found_none()
+        ["Observation.note", "ServiceRequest.note"].contains(&it.path()) && it.found_none()
     }),
     rule("an expected end (PV2-9) is no end", "v2-to-FHIR PV1[Encounter]: period.end is PV1-45", |it| {
         it.path() == "Encounter.period.end" && it.found_none() && it.message.field("PV1", 45).is_empty()
@@ -259,13 +253,17 @@ pub(super) const RULES: &[Rule] = &[
         |it| it.path() == "DiagnosticReport.status" && it.found() == Some("unknown"),
     ),
     rule(
-        "OBR alone names no specimen: OBR-7 is the report's own time, and SPM says all of OBR-14 and OBR-15 again",
+        "of an order OBR-7 is when something is to be done, and no specimen",
+        "HL7 v2.5.1 §4.5.3.7: in a request the time that is asked for",
+        |it| it.path() == "Specimen.collected" && it.part_is_missing() && it.message_is_order(),
+    ),
+    rule(
+        "SPM says all of OBR-7, OBR-14 and OBR-15 again",
         "HL7 v2.5 §4.5.3.15: OBR-15 is replaced by SPM",
         |it| {
-            let said = |at| it.message.fields("OBR", at).any(|value| !value.is_empty());
             it.path().starts_with("Specimen.")
                 && it.part_is_missing()
-                && (it.message.fields("SPM", 0).next().is_some() || !(said(14) || said(15)))
+                && it.message.fields("SPM", 0).next().is_some()
         },
     ),
 ];

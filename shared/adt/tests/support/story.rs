@@ -21,10 +21,10 @@ pub(crate) enum Event {
 
 pub(crate) fn identifier(kind: &str, system: &str, value: &str) -> Identifier {
     Identifier {
-        r#use: None,
         r#type: Some(kind.into()),
         system: (!system.is_empty()).then(|| system.into()),
         value: Phi::from(value),
+        ..Identifier::default()
     }
 }
 

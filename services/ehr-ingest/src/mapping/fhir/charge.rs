@@ -117,10 +117,10 @@ fn logical_id(content: &Content<'_, '_>, at: usize) -> Option<Identifier> {
         |base| format!("{base}Claim"),
     );
     Some(Identifier {
-        r#use: None,
         r#type: Some("RI".to_owned()),
         system: Some(system),
         value: Phi::from(id),
+        ..Identifier::default()
     })
 }
 
@@ -291,9 +291,8 @@ fn status_of(read: &Claim<'_>) -> Option<&'static str> {
 /// The number that an item has in its claim.
 fn number_of(sequence: i32) -> Identifier {
     Identifier {
-        r#use: None,
         r#type: Some("ITEM".to_owned()),
-        system: None,
         value: Phi::new(sequence.to_string()),
+        ..Identifier::default()
     }
 }

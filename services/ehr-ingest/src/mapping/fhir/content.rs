@@ -281,7 +281,12 @@ impl<'c, 'a> Content<'c, 'a> {
             None => format!("urn:waybill:feed:{}:{resource_type}", self.inbound.feed),
         };
         let kind = Some("RI".to_owned());
-        Some(fhir::Identifier { r#use: None, r#type: kind, system: Some(system), value: Phi::from(id) })
+        Some(fhir::Identifier {
+            r#type: kind,
+            system: Some(system),
+            value: Phi::from(id),
+            ..fhir::Identifier::default()
+        })
     }
 
     /// An encounter for one of its charges. All the charges of a stay have it, and reading it each time is reading all of

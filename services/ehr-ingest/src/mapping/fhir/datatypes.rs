@@ -102,6 +102,7 @@ pub(super) fn identifier(value: &Identifier<'_>) -> Option<fhir::Identifier> {
         r#type: type_code(value.r#type.as_ref()).map(str::to_owned).or_else(npi),
         value: Phi::from(value.value.as_deref()?),
         system,
+        assigner: value.assigner.as_ref().and_then(|assigner| text(&assigner.display)),
     })
 }
 

@@ -112,7 +112,12 @@ fn logical_id(content: &Content<'_, '_>, at: usize, id: &str) -> Identifier {
         || format!("urn:waybill:feed:{}:Encounter", content.inbound.feed),
         |base| format!("{base}Encounter"),
     );
-    Identifier { r#use: None, r#type: Some("RI".to_owned()), system: Some(system), value: Phi::from(id) }
+    Identifier {
+        r#type: Some("RI".to_owned()),
+        system: Some(system),
+        value: Phi::from(id),
+        ..Identifier::default()
+    }
 }
 
 /// The number of the visit that a result, order or appointment names: what the body's Encounter has, else what the

@@ -38,10 +38,10 @@ impl Identity {
     /// A patient of whom nothing else is known.
     pub(crate) fn patient(&self) -> fhir::Patient {
         let identifier = fhir::Identifier {
-            r#use: None,
             r#type: self.kind.map(str::to_owned),
             system: self.system.clone(),
             value: Phi::new(self.value.clone()),
+            ..fhir::Identifier::default()
         };
         fhir::Patient { identifier: vec![identifier], active: true, ..fhir::Patient::default() }
     }

@@ -97,6 +97,7 @@ pub(super) fn identifier_in(reference: &Reference<'_>) -> Option<Identifier> {
                 r#type: (system == NPI).then(|| "NPI".to_owned()),
                 system: Some(system).filter(|system| !system.is_empty()),
                 value: Phi::new(value),
+                assigner: None,
             })
         }
         _ => None,

@@ -63,6 +63,15 @@ pub(super) fn is_critical(code: &str) -> bool {
     matches!(code, "HH" | "LL" | "AA")
 }
 
+/// Table 0074, OBR-24: services on the patient himself, such as imaging and physiology.
+pub(super) fn is_without_specimen(code: &str) -> bool {
+    const CODES: [&str; 26] = [
+        "CT", "CTH", "CUS", "EC", "EN", "ICU", "MYO", "NMR", "NMS", "NRS", "OT", "OUS", "PAR", "PF", "PHR",
+        "PHY", "PT", "RAD", "RC", "RT", "RUS", "RX", "VR", "VUS", "XRC", "CP",
+    ];
+    CODES.contains(&code)
+}
+
 /// Table 0004, PV1-2: code system, code and display of the encounter's class. What has no FHIR class stays as sent.
 pub(super) fn encounter_class(code: &str) -> (&'static str, &str, Option<&'static str>) {
     match code {
@@ -161,6 +170,18 @@ pub(super) fn identifier_use(code: &str) -> Option<&'static str> {
         "MRT" | "PT" => "temp",
         _ => return None,
     })
+}
+
+/// Table 0063, IN1-17 and GT1-11, in the words of FHIR's subscriber-relationship. Other codes stay as sent: a grandchild
+/// is more than "other", and of a parent senders disagree whether it is the insured or the patient.
+pub(super) fn relationship(code: &str) -> &str {
+    match code {
+        "SEL" => "self",
+        "SPO" => "spouse",
+        "DOM" => "common",
+        "CHD" => "child",
+        other => other,
+    }
 }
 
 /// Table 0485 (and OBR-5 of older versions): urgency of a request. What FHIR has no word for is left out.

@@ -126,24 +126,37 @@ pub(crate) fn concepts(field: &Field<'_>, reading: &Reading) -> Vec<CodeableConc
     field.repetitions().filter_map(|whole| concept(&whole, reading)).collect()
 }
 
-/// HD as the parts of a CX, EI or XCN carry it: an OID or UUID as a URI, another universal id as it is, else the namespace.
-pub(crate) fn authority(hd: &Component<'_>, reading: &Reading) -> Option<String> {
-    let part = |number| hd.subcomponent(number).read(reading);
-    universal(part(1), part(2), part(3).as_deref())
+/// Whose numbers an identifier is of: the universal id of an HD, and the name that the sender has for it.
+///
+/// The id goes before the name, which is unique only where it is spoken; where there is an id the name stands beside it.
+#[derive(Default)]
+pub(crate) struct Authority {
+    /// Identifier.system.
+    pub(crate) system: Option<String>,
+    /// Identifier.assigner: HD-1, where it is not the system.
+    pub(crate) assigner: Option<String>,
 }
 
-/// The same from components of a repetition, as in EI: namespace, universal id, type from `first` on.
-fn authority_at(whole: &Repetition<'_>, first: usize, reading: &Reading) -> Option<String> {
-    let part = |number| leaf(whole, number).read(reading);
-    universal(part(first), part(first + 1), part(first + 2).as_deref())
-}
+impl Authority {
+    /// HD, in the subcomponents of a component.
+    pub(crate) fn hd(hd: &Component<'_>, reading: &Reading) -> Self {
+        Self::of([1, 2, 3].map(|number| hd.subcomponent(number).read(reading)))
+    }
 
-fn universal(namespace: Option<String>, id: Option<String>, kind: Option<&str>) -> Option<String> {
-    match (id, kind) {
-        (Some(oid), Some("ISO")) => Some(format!("urn:oid:{oid}")),
-        (Some(uuid), Some("UUID" | "GUID")) => Some(format!("urn:uuid:{}", uuid.to_ascii_lowercase())),
-        (Some(id), _) => Some(id),
-        (None, _) => namespace,
+    /// Namespace, universal id and its type.
+    fn of([namespace, id, kind]: [Option<String>; 3]) -> Self {
+        let Some(id) = id else { return Self { system: namespace, assigner: None } };
+        let system = match kind.as_deref() {
+            Some("ISO") => format!("urn:oid:{id}"),
+            Some("UUID" | "GUID") => format!("urn:uuid:{}", id.to_ascii_lowercase()),
+            _ => id,
+        };
+        Self { system: Some(system), assigner: namespace }
+    }
+
+    /// As a name without universal id.
+    pub(crate) fn named(system: Option<String>) -> Self {
+        Self { system, assigner: None }
     }
 }
 
@@ -156,33 +169,28 @@ pub(crate) fn identifier(
 ) -> Option<Identifier> {
     let value = leaf(whole, 1).read(reading)?;
     let kind = leaf(whole, 5).read(reading).or_else(|| default_type.map(str::to_owned));
-    let system = authority(&whole.component(4), reading).or_else(|| default_authority.map(str::to_owned));
+    let mut authority = Authority::hd(&whole.component(4), reading);
+    authority.system = authority.system.or_else(|| default_authority.map(str::to_owned));
     let r#use = kind.as_deref().and_then(codes::identifier_use).map(str::to_owned);
-    Some(Identifier { r#use, r#type: kind, system, value: Phi::new(value) })
+    let Authority { system, assigner } = authority;
+    Some(Identifier { r#use, r#type: kind, system, value: Phi::new(value), assigner })
+}
+
+/// An entity's number under its authority, as EI has it: number, namespace, universal id, its type.
+fn numbered(kind: &str, parts: impl Fn(usize) -> Option<String>) -> Option<Identifier> {
+    let value = parts(1)?;
+    let Authority { system, assigner } = Authority::of([2, 3, 4].map(parts));
+    let kind = (!kind.is_empty()).then(|| kind.to_owned());
+    Some(Identifier { r#use: None, r#type: kind, system, value: Phi::new(value), assigner })
 }
 
 /// EI: an entity's number, such as an order number.
 pub(crate) fn entity(field: &Field<'_>, kind: &str, reading: &Reading) -> Option<Identifier> {
     let whole = field.repetition(1);
-    let value = leaf(&whole, 1).read(reading)?;
-    let kind = (!kind.is_empty()).then(|| kind.to_owned());
-    Some(Identifier {
-        r#use: None,
-        r#type: kind,
-        system: authority_at(&whole, 2, reading),
-        value: Phi::new(value),
-    })
+    numbered(kind, |number| leaf(&whole, number).read(reading))
 }
 
 /// EIP component (placer or filler) of SPM-2, OBR-29: entity in subcomponents.
 pub(crate) fn paired_entity(part: &Component<'_>, kind: &str, reading: &Reading) -> Option<Identifier> {
-    let value = part.subcomponent(1).read(reading)?;
-    let sub = |number| part.subcomponent(number).read(reading);
-    let kind = (!kind.is_empty()).then(|| kind.to_owned());
-    Some(Identifier {
-        r#use: None,
-        r#type: kind,
-        system: universal(sub(2), sub(3), sub(4).as_deref()),
-        value: Phi::new(value),
-    })
+    numbered(kind, |number| part.subcomponent(number).read(reading))
 }

@@ -122,8 +122,10 @@ fn locations(pv1: &Segment<'_>, change: EncounterChange, reading: &Reading) -> V
     let now = match change {
         Change::Discharge => Some("completed"),
         Change::PreAdmit => Some("planned"),
-        // There was no stay; or the message says where, not when.
-        Change::CancelAdmit | Change::CancelPreAdmit | Change::Unknown => None,
+        // There was no stay.
+        Change::CancelAdmit | Change::CancelPreAdmit => None,
+        // A message that moves nobody, about a stay that is over (PV1-45).
+        Change::Unknown | Change::Update if date_time(&pv1.field(45), reading).is_some() => Some("completed"),
         // A patient of class "preadmit" is not there yet.
         _ if code(&pv1.field(2), reading).as_deref() == Some("P") => Some("planned"),
         _ => Some("active"),

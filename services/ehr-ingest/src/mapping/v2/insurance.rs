@@ -38,6 +38,11 @@ fn id(field: &Field<'_>, reading: &Reading) -> Option<waybill_contracts::Phi<Str
     phi(&leaf(&field.repetition(1), 1), reading)
 }
 
+/// IN1-17, IN2-72, GT1-11.
+fn relationship(field: &Field<'_>, reading: &Reading) -> Option<String> {
+    Some(codes::relationship(&code(field, reading)?).to_owned())
+}
+
 fn coverage(in1: &Segment<'_>, reading: &Reading) -> Coverage {
     let field = |number| in1.field(number);
     let coverage = Coverage {
@@ -53,7 +58,7 @@ fn coverage(in1: &Segment<'_>, reading: &Reading) -> Coverage {
         authorization: id(&field(14), reading),
         r#type: concept(&field(15).repetition(1), reading),
         subscriber_name: name(&field(16).repetition(1), reading),
-        relationship: code(&field(17), reading),
+        relationship: relationship(&field(17), reading),
         subscriber_birth_date: date(&field(18)),
         subscriber_address: addresses(&field(19), reading).into_iter().next(),
         assignment_of_benefits: code(&field(20), reading),
@@ -84,7 +89,7 @@ fn add_in2(coverage: &mut Coverage, in2: &Segment<'_>, reading: &Reading) {
     }
     coverage.identifier.extend(cards);
     if coverage.relationship.is_none() {
-        coverage.relationship = code(&in2.field(72), reading);
+        coverage.relationship = relationship(&in2.field(72), reading);
     }
 }
 
@@ -99,7 +104,7 @@ pub(super) fn guarantors(segments: &[Segment<'_>], reading: &Reading) -> Vec<Gua
         name: names(&gt1.field(3), reading),
         address: addresses(&gt1.field(5), reading),
         telecom: telecoms(&gt1.field(6), Some(&gt1.field(7)), reading),
-        relationship: code(&gt1.field(11), reading),
+        relationship: relationship(&gt1.field(11), reading),
     };
     let mut found: Vec<Guarantor> = named(segments, b"GT1").map(guarantor).collect();
     found.retain(|guarantor| *guarantor != Guarantor::default());

@@ -88,7 +88,11 @@ impl<'m> Groups<'_, 'm> {
                         // What OBR-15 said is repeated here in full.
                         report.specimen.clear();
                     }
-                    report.specimen.push(specimen(segment, self.reading));
+                    let mut specimen = specimen(segment, self.reading);
+                    if specimen.collected_date_time.is_none() {
+                        specimen.collected_date_time.clone_from(&report.effective_date_time);
+                    }
+                    report.specimen.push(specimen);
                 }
                 self.notes = Notes::Report;
             }
@@ -169,7 +173,10 @@ fn report(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> Di
         issued: date_time(&obr.field(22), reading),
         parent_filler_order_number: paired_entity(&obr.field(29).component(2), "FILL", reading),
         performer,
-        specimen: ordered_specimen(obr, reading).into_iter().collect(),
+        specimen: ordered_specimen(obr, reading)
+            .or_else(|| taken_specimen(obr, reading))
+            .into_iter()
+            .collect(),
         reason_code: concepts(&obr.field(31), reading).into_iter().map(Phi::new).collect(),
         order_control: orc.and_then(|orc| code(&orc.field(1), reading)),
         priority: priority(obr, orc, reading),
@@ -210,6 +217,17 @@ pub(super) fn ordered_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<S
         collected_date_time: date_time(&obr.field(7), reading),
         received_time,
     })
+}
+
+/// Of a specimen that nothing is said about OBR-7 still says when it was taken (HL7 v2.5.1 §4.5.3.7; v2-to-FHIR
+/// OBR[Specimen]), unless the service (OBR-24) is one that needs none.
+fn taken_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<Specimen> {
+    let service = code(&obr.field(24), reading);
+    if service.is_some_and(|service| codes::is_without_specimen(&service)) {
+        return None;
+    }
+    let collected_date_time = Some(date_time(&obr.field(7), reading)?);
+    Some(Specimen { collected_date_time, ..Specimen::default() })
 }
 
 /// SPM: SPM-2 is a pair, and the filler's number is on the tube.

@@ -120,6 +120,7 @@ fn licence(pid: &Segment<'_>, reading: &Reading) -> Option<Identifier> {
         r#type: Some(kind),
         system: leaf(&whole, 2).read(reading),
         value: Phi::new(value),
+        assigner: None,
     })
 }
 

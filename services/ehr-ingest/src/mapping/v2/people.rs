@@ -8,12 +8,19 @@ use waybill_hl7v2::{Component, Field, Repetition};
 
 use super::{
     codes,
-    datatypes::{Reading, Value, authority, leaf, phi},
+    datatypes::{Authority, Reading, Value, leaf, phi},
 };
 
 /// XPN, all repetitions.
 pub(super) fn names(field: &Field<'_>, reading: &Reading) -> Vec<HumanName> {
-    field.repetitions().filter_map(|whole| name(&whole, reading)).collect()
+    let names = |whole: Repetition<'_>| name(&whole, reading).into_iter().chain(called_by(&whole, reading));
+    field.repetitions().flat_map(names).collect()
+}
+
+/// What a person is called by (XPN-15): a name of its own.
+fn called_by(whole: &Repetition<'_>, reading: &Reading) -> Option<HumanName> {
+    let given = phi(&leaf(whole, 15), reading)?;
+    Some(HumanName { r#use: Some("nickname".to_owned()), given: vec![given], ..HumanName::default() })
 }
 
 /// XPN.
@@ -169,7 +176,7 @@ pub(super) fn practitioners(field: &Field<'_>, role: &str, reading: &Reading) ->
 fn practitioner(whole: &Repetition<'_>, role: &str, reading: &Reading) -> Option<Practitioner> {
     let identifier = leaf(whole, 1).read(reading).map(|value| {
         let kind = leaf(whole, 13).read(reading);
-        clinician_id(value, kind, authority(&whole.component(9), reading))
+        clinician_id(value, kind, Authority::hd(&whole.component(9), reading))
     });
     person(identifier, name_at(whole, &XCN, reading), role)
 }
@@ -181,7 +188,7 @@ pub(super) fn interpreters(field: &Field<'_>, role: &str, reading: &Reading) -> 
         .filter_map(|whole| {
             let person_of = whole.component(1);
             let part = |number| person_of.subcomponent(number).read(reading);
-            let identifier = part(1).map(|value| clinician_id(value, None, part(9)));
+            let identifier = part(1).map(|value| clinician_id(value, None, Authority::named(part(9))));
             let phi_part = |number| part(number).map(Phi::new);
             let name = HumanName {
                 r#use: None,
@@ -207,11 +214,9 @@ fn person(identifier: Option<Identifier>, name: Option<HumanName>, role: &str) -
 pub(super) fn organizations(field: &Field<'_>, role: &str, reading: &Reading) -> Vec<Practitioner> {
     let organization = |whole: Repetition<'_>| {
         let part = |number| leaf(&whole, number).read(reading);
-        let identifier = part(10).or_else(|| part(3)).map(|value| Identifier {
-            r#use: None,
-            r#type: part(7),
-            system: authority(&whole.component(6), reading),
-            value: Phi::new(value),
+        let identifier = part(10).or_else(|| part(3)).map(|value| {
+            let Authority { system, assigner } = Authority::hd(&whole.component(6), reading);
+            Identifier { r#use: None, r#type: part(7), system, value: Phi::new(value), assigner }
         });
         let name = part(1).map(|name| HumanName { family: Some(Phi::new(name)), ..HumanName::default() });
         person(identifier, name, role)
@@ -231,6 +236,7 @@ pub(super) fn coded_organization(
         r#type: None,
         system: part(3),
         value: Phi::new(value),
+        assigner: None,
     });
     let name = part(2).map(|name| HumanName { family: Some(Phi::new(name)), ..HumanName::default() });
     person(identifier, name, role)
@@ -239,9 +245,10 @@ pub(super) fn coded_organization(
 /// Authority of the National Provider Identifier.
 const NPI_OID: &str = "urn:oid:2.16.840.1.113883.4.6";
 
-fn clinician_id(value: String, kind: Option<String>, system: Option<String>) -> Identifier {
+fn clinician_id(value: String, kind: Option<String>, authority: Authority) -> Identifier {
+    let Authority { system, assigner } = authority;
     // Feeds say "NPI" as the authority more often than as the type.
     let npi = system.as_deref().is_some_and(|authority| matches!(authority, "NPI" | "NPIID" | NPI_OID));
     let kind = kind.or_else(|| npi.then(|| "NPI".to_owned()));
-    Identifier { r#use: None, r#type: kind, system, value: Phi::new(value) }
+    Identifier { r#use: None, r#type: kind, system, value: Phi::new(value), assigner }
 }
