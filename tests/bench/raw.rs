@@ -22,7 +22,10 @@ impl Records {
         let copy = |record: &InRecord| OutRecord {
             topic: topic.clone(),
             key: record.key().unwrap_or_default().to_vec(),
-            headers: record.headers().map(|(name, value)| (name.to_owned().into(), value.to_vec())).collect(),
+            headers: record
+                .headers()
+                .map(|(name, value)| (name.to_owned().into(), value.to_vec().into()))
+                .collect(),
             value: record.value().unwrap_or_default().to_vec(),
             partition: None,
         };

@@ -260,9 +260,9 @@ fn letter(
         replay_count: 0,
     };
     let kept = record.headers().filter(|(name, _)| !name.starts_with(dead_letter::name::PREFIX));
-    let kept = kept.map(|(name, value)| (Cow::Owned(name.to_owned()), value.to_vec()));
+    let kept = kept.map(|(name, value)| (Cow::Owned(name.to_owned()), value.to_vec().into()));
     let added =
-        headers.to_pairs().map(|(name, value)| (Cow::Borrowed(name), value.into_owned().into_bytes()));
+        headers.to_pairs().map(|(name, value)| (Cow::Borrowed(name), value.into_owned().into_bytes().into()));
     Some(OutRecord {
         topic: namespace.topic(name).dead_letter(GROUP),
         key: record.key().unwrap_or_default().to_vec(),

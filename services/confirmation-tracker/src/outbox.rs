@@ -86,14 +86,14 @@ impl Sender {
         let id: MessageId = status.message_id;
         let headers = EventHeaders {
             id: id.to_string(),
-            source: "/confirmation-tracker".to_owned(),
-            event_type: Status::TOPIC.to_owned(),
+            source: "/confirmation-tracker".into(),
+            event_type: Status::TOPIC.into(),
             time: status.at,
             correlation_id: id,
             causation_id: None,
             feed: Some(status.feed).filter(|feed| !feed.is_empty()),
             traceparent: one.traceparent.clone(),
         };
-        Ok(OutRecord::event(self.namespace.topic(Status::TOPIC), one.key.clone(), &headers, value))
+        Ok(OutRecord::event(self.namespace.topic(Status::TOPIC), one.key.clone(), headers, value))
     }
 }

@@ -65,7 +65,7 @@ impl<T: Record> Output<T> {
         Ok(Self { encoder: codec.encoder(&topic).await?, topic })
     }
 
-    fn record(&self, key: &[u8], headers: &EventHeaders, value: &T) -> Result<OutRecord, CodecError> {
+    fn record(&self, key: &[u8], headers: EventHeaders, value: &T) -> Result<OutRecord, CodecError> {
         Ok(OutRecord::event(self.topic.clone(), key, headers, self.encoder.encode(value)?))
     }
 }
@@ -83,7 +83,7 @@ impl Outputs {
         })
     }
 
-    fn event(&self, event: &Event, headers: &EventHeaders) -> Result<OutRecord, CodecError> {
+    fn event(&self, event: &Event, headers: EventHeaders) -> Result<OutRecord, CodecError> {
         let key = event.key.as_bytes();
         match &event.payload {
             Payload::Patient(patient) => self.patient.record(key, headers, patient),
@@ -170,7 +170,7 @@ impl Normalizer {
         };
         for event in &events {
             let headers = headers(&event.id.to_string(), event.payload.topic(), inbound, now, trace);
-            records.push(self.outputs.event(event, &headers)?);
+            records.push(self.outputs.event(event, headers)?);
         }
         records.push(self.manifest(&manifest, trace)?);
         Ok(records)
@@ -182,15 +182,15 @@ impl Normalizer {
             child_of(trace, "send delivery.manifest.v1", SpanKind::Producer, &[Attr::Topic(Manifest::TOPIC)]);
         let headers = EventHeaders {
             id: id.to_string(),
-            source: crate::SOURCE.to_owned(),
-            event_type: Manifest::TOPIC.to_owned(),
+            source: crate::SOURCE.into(),
+            event_type: Manifest::TOPIC.into(),
             time: manifest.at,
             correlation_id: id,
             causation_id: None,
             feed: Some(manifest.feed.clone()),
             traceparent: Some(send.context().traceparent().to_string()),
         };
-        Ok(self.outputs.manifest.record(id.as_bytes(), &headers, manifest)?)
+        Ok(self.outputs.manifest.record(id.as_bytes(), headers, manifest)?)
     }
 }
 
@@ -213,8 +213,8 @@ fn headers(
     let send = child_of(trace, name, SpanKind::Producer, &[Attr::Topic(topic)]);
     EventHeaders {
         id: id.to_owned(),
-        source: crate::SOURCE.to_owned(),
-        event_type: topic.to_owned(),
+        source: crate::SOURCE.into(),
+        event_type: topic.into(),
         time: now,
         correlation_id: inbound.message_id,
         causation_id: None,

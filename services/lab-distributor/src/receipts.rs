@@ -22,14 +22,14 @@ impl Receipts {
         let id = receipt.message_id.to_string();
         let headers = headers(&id, Receipt::TOPIC, cause, receipt.event_id, receipt.at, span);
         let value = self.encoder.encode(receipt).ok()?;
-        Some(OutRecord::event(self.topic.clone(), *receipt.message_id.as_bytes(), &headers, value))
+        Some(OutRecord::event(self.topic.clone(), *receipt.message_id.as_bytes(), headers, value))
     }
 }
 
 /// Headers of a record on `topic` that the event `caused_by` led to.
 pub(crate) fn headers(
     id: &str,
-    topic: &str,
+    topic: impl Into<std::borrow::Cow<'static, str>>,
     incoming: &EventHeaders,
     caused_by: EventId,
     now: Timestamp,
@@ -37,8 +37,8 @@ pub(crate) fn headers(
 ) -> EventHeaders {
     EventHeaders {
         id: id.to_owned(),
-        source: "/lab-distributor".to_owned(),
-        event_type: topic.to_owned(),
+        source: "/lab-distributor".into(),
+        event_type: topic.into(),
         time: now,
         correlation_id: incoming.correlation_id,
         causation_id: Some(caused_by),

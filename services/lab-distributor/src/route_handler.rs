@@ -85,15 +85,15 @@ impl KeyedHandler for RouteHandler {
                 &[Attr::Target(&delivery.target)],
             );
             let name = topics::lab_delivery(&delivery.target);
-            let headers = headers(&delivery.control_id, &name, &incoming, event_id, now, &sent);
+            let headers = headers(&delivery.control_id, name, &incoming, event_id, now, &sent);
             let key = record.key().unwrap_or_default().to_vec();
-            out.push(OutRecord::event(topic.clone(), key, &headers, encoder.encode(delivery)?));
+            out.push(OutRecord::event(topic.clone(), key, headers, encoder.encode(delivery)?));
         }
         let (topic, encoder) = &self.encoders.manifest;
         let message_id = result.source.message_id;
         let headers = headers(&message_id.to_string(), Manifest::TOPIC, &incoming, event_id, now, &span);
         let value = encoder.encode(&routed.manifest)?;
-        out.push(OutRecord::event(topic.clone(), *message_id.as_bytes(), &headers, value));
+        out.push(OutRecord::event(topic.clone(), *message_id.as_bytes(), headers, value));
         Ok(out)
     }
 

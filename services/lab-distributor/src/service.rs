@@ -151,8 +151,8 @@ fn subscription(
     let key = format!("{GROUP}|{}", LabResult::TOPIC);
     let headers = EventHeaders {
         id: key.clone(),
-        source: format!("/{}", context.service),
-        event_type: Subscription::TOPIC.to_owned(),
+        source: format!("/{}", context.service).into(),
+        event_type: Subscription::TOPIC.into(),
         time: now,
         // No message stands behind a subscription; the id of nothing correlates with nothing.
         correlation_id: MessageId::from_bytes([0; 16]),
@@ -161,5 +161,5 @@ fn subscription(
         traceparent: None,
     };
     let value = schemas.subscriptions.encode(&subscription)?;
-    Ok(OutRecord::event(namespace.topic(Subscription::TOPIC), key, &headers, value))
+    Ok(OutRecord::event(namespace.topic(Subscription::TOPIC), key, headers, value))
 }

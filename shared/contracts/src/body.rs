@@ -64,6 +64,11 @@ pub enum BodyError {
 }
 
 impl Body {
+    /// How many bytes are stored.
+    pub fn stored(&self) -> usize {
+        self.data.expose().0.len()
+    }
+
     /// Stores `bytes`, compressed when they are more than [`COMPRESS_ABOVE`] and that makes them smaller.
     pub fn new(content_type: &str, bytes: &[u8]) -> Self {
         let compressed = (bytes.len() > COMPRESS_ABOVE)

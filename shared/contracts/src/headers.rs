@@ -1,6 +1,6 @@
 //! CloudEvents 1.0 in Kafka's binary mode, and the W3C trace context beside it.
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 use crate::{
     ids::{EventId, MessageId},
@@ -39,9 +39,9 @@ pub struct EventHeaders {
     /// Id of the record: the event's, or the message's on `inbound.*` and `delivery.*`.
     pub id: String,
     /// `/<service>`.
-    pub source: String,
+    pub source: Cow<'static, str>,
     /// Topic without its namespace.
-    pub event_type: String,
+    pub event_type: Cow<'static, str>,
     /// When the record was made.
     pub time: Timestamp,
     /// The inbound message's id.
@@ -67,20 +67,20 @@ pub enum HeaderError {
 
 impl EventHeaders {
     /// As name and value, in a fixed order.
-    pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
-        let mut pairs = vec![
-            (name::ID, self.id.clone()),
-            (name::SOURCE, self.source.clone()),
-            (name::TYPE, self.event_type.clone()),
-            (name::TIME, self.time.to_rfc3339()),
-            (name::SPEC_VERSION, "1.0".to_owned()),
-            (name::CONTENT_TYPE, AVRO.to_owned()),
-            (name::CORRELATION_ID, self.correlation_id.to_string()),
+    pub fn into_pairs(self) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
+        let always = [
+            (name::ID, self.id.into()),
+            (name::SOURCE, self.source),
+            (name::TYPE, self.event_type),
+            (name::TIME, self.time.to_rfc3339().into()),
+            (name::SPEC_VERSION, "1.0".into()),
+            (name::CONTENT_TYPE, AVRO.into()),
+            (name::CORRELATION_ID, self.correlation_id.to_string().into()),
         ];
-        pairs.extend(self.causation_id.map(|id| (name::CAUSATION_ID, id.to_string())));
-        pairs.extend(self.feed.clone().map(|feed| (name::FEED, feed)));
-        pairs.extend(self.traceparent.clone().map(|parent| (name::TRACEPARENT, parent)));
-        pairs
+        let causation_id = self.causation_id.map(|id| (name::CAUSATION_ID, id.to_string().into()));
+        let feed = self.feed.map(|feed| (name::FEED, feed.into()));
+        let traceparent = self.traceparent.map(|parent| (name::TRACEPARENT, parent.into()));
+        always.into_iter().chain(causation_id).chain(feed).chain(traceparent)
     }
 
     /// Reads them; of a repeated header the last counts. Unknown headers are ignored.
@@ -99,8 +99,8 @@ impl EventHeaders {
         let required = |at: usize| text(at)?.ok_or(HeaderError::Missing(NAMES[at]));
         Ok(Self {
             id: required(0)?.to_owned(),
-            source: required(1)?.to_owned(),
-            event_type: required(2)?.to_owned(),
+            source: required(1)?.to_owned().into(),
+            event_type: required(2)?.to_owned().into(),
             time: Timestamp::parse_rfc3339(required(3)?).ok_or(HeaderError::Invalid(name::TIME))?,
             correlation_id: parsed(required(4)?, name::CORRELATION_ID)?,
             causation_id: text(5)?.map(|value| parsed(value, name::CAUSATION_ID)).transpose()?,
@@ -145,7 +145,7 @@ mod tests {
                 feed,
                 traceparent: caused.then(|| format!("00-{}-0102030405060708-01", message.trace_id())),
             };
-            let pairs = headers.to_pairs();
+            let pairs: Vec<_> = headers.clone().into_pairs().collect();
             let read = EventHeaders::from_pairs(pairs.iter().map(|(name, value)| (*name, value.as_bytes())));
             prop_assert_eq!(read, Ok(headers));
         }

@@ -98,7 +98,13 @@ inbound! {
         profile: Text,
     }
 }
-record_of!(InboundMessage, "inbound.message.v1");
+record_of!(
+    InboundMessage,
+    "inbound.message.v1",
+    fn expected_size(&self) -> usize {
+        self.body.stored() + 512
+    }
+);
 
 inbound! {
     /// One message that was refused at the door: a refusal is a message too (`inbound.rejected.v1`).
@@ -113,4 +119,10 @@ inbound! {
         error_code: Option<i32>,
     }
 }
-record_of!(InboundRejected, "inbound.rejected.v1");
+record_of!(
+    InboundRejected,
+    "inbound.rejected.v1",
+    fn expected_size(&self) -> usize {
+        self.body.stored() + 512
+    }
+);

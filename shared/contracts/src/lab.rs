@@ -76,6 +76,13 @@ impl Record for LabDelivery {
         static SCHEMA: std::sync::OnceLock<apache_avro::Schema> = std::sync::OnceLock::new();
         crate::avro::parsed(&SCHEMA, Self::SCHEMA)
     }
+    fn writer() -> Option<&'static apache_avro::writer::datum::GenericDatumWriter<'static>> {
+        static WRITER: crate::avro::Writer = std::sync::OnceLock::new();
+        crate::avro::writer(&WRITER, Self::schema())
+    }
+    fn expected_size(&self) -> usize {
+        self.body.stored() + 512
+    }
 }
 
 record! {

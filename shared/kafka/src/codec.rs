@@ -10,10 +10,15 @@ use std::{
 use apache_avro::Schema;
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
-use waybill_contracts::{Record, TopicName, avro};
+use waybill_contracts::{
+    Record, TopicName,
+    avro::{self, DatumReader},
+};
 
 use crate::{CodecError, Registry, RegistryError, SchemaId, registry::Missing};
 
+/// The bytes before a datum.
+const FRAME: usize = 5;
 /// A failed look-up is told to others this long, so that a hundred lanes do not ask a registry that is down a hundred times.
 const FAILURE_HOLDS: Duration = Duration::from_millis(250);
 
@@ -27,7 +32,7 @@ pub struct Codec {
 /// One schema id. The gate makes look-ups of one id single-flight.
 #[derive(Debug, Default)]
 struct Slot {
-    schema: OnceLock<&'static Schema>,
+    reader: OnceLock<&'static DatumReader<'static>>,
     gate: Mutex<Asked>,
 }
 
@@ -48,7 +53,9 @@ impl Codec {
     pub async fn encoder<T: Record>(&self, topic: &TopicName) -> Result<Encoder<T>, RegistryError> {
         let id = self.registry.id_of::<T>(topic).await?;
         // What we write we can read, registry or not.
-        let _ = self.slot(id).schema.set(T::schema());
+        if let Some(reader) = DatumReader::new(T::schema()) {
+            self.slot(id).keep(reader);
+        }
         Ok(Encoder { id, record: PhantomData })
     }
 
@@ -58,25 +65,25 @@ impl Codec {
     /// `confirm_after` between, is `data`, and so are bytes left over after the datum.
     pub async fn decode<T: Record>(&self, value: &[u8]) -> Result<T, CodecError> {
         let (id, datum) = unframe(value)?;
-        let writer = self.schema(id).await?;
-        let (found, expected) = (writer.name(), T::schema().name());
+        let reader = self.reader(id).await?;
+        let (found, expected) = (reader.schema().name(), T::schema().name());
         if found != expected {
             let text =
                 |name: Option<&apache_avro::schema::Name>| name.map(ToString::to_string).unwrap_or_default();
             return Err(CodecError::OtherRecord { found: text(found), expected: text(expected) });
         }
-        Ok(avro::decode(writer, datum)?)
+        Ok(reader.read(datum)?)
     }
 
-    /// The schema with this id.
-    pub async fn schema(&self, id: SchemaId) -> Result<&'static Schema, RegistryError> {
+    /// What reads values with this schema id.
+    pub async fn reader(&self, id: SchemaId) -> Result<&'static DatumReader<'static>, RegistryError> {
         let slot = self.slot(id);
-        if let Some(schema) = slot.schema.get() {
-            return Ok(schema);
+        if let Some(reader) = slot.reader.get() {
+            return Ok(reader);
         }
         let mut asked = slot.gate.lock().await;
-        if let Some(schema) = slot.schema.get() {
-            return Ok(schema);
+        if let Some(reader) = slot.reader.get() {
+            return Ok(reader);
         }
         if let Some((at, error)) = &asked.failed
             && at.elapsed() < FAILURE_HOLDS
@@ -84,10 +91,9 @@ impl Codec {
             return Err(error.clone());
         }
         let error = match self.registry.text_of(id).await {
-            Ok(text) => match Schema::parse_str(&text) {
-                // Leaked: as many as there are schema versions, and read for as long as the process lives.
-                Ok(schema) => return Ok(slot.schema.get_or_init(|| Box::leak(Box::new(schema)))),
-                Err(_) => RegistryError::NotAvro(id),
+            Ok(text) => match parsed(&text) {
+                Some(reader) => return Ok(slot.keep(reader)),
+                None => RegistryError::NotAvro(id),
             },
             Err(Missing::Error(error)) => error,
             Err(Missing::Absent) => {
@@ -109,6 +115,17 @@ impl Codec {
         }
         self.slots.write().entry(id).or_default().clone()
     }
+}
+
+impl Slot {
+    /// Leaked, as are the schemas: as many as there are schema versions, and read for as long as the process lives.
+    fn keep(&self, reader: DatumReader<'static>) -> &'static DatumReader<'static> {
+        self.reader.get_or_init(|| Box::leak(Box::new(reader)))
+    }
+}
+
+fn parsed(text: &str) -> Option<DatumReader<'static>> {
+    DatumReader::new(Box::leak(Box::new(Schema::parse_str(text).ok()?)))
 }
 
 fn unframe(value: &[u8]) -> Result<(SchemaId, &[u8]), CodecError> {
@@ -137,7 +154,7 @@ impl<T> Copy for Encoder<T> {}
 impl<T: Record> Encoder<T> {
     /// The frame and the datum.
     pub fn encode(&self, record: &T) -> Result<Vec<u8>, CodecError> {
-        let mut value = Vec::with_capacity(512);
+        let mut value = Vec::with_capacity(record.expected_size() + FRAME);
         value.push(0);
         value.extend_from_slice(&self.id.0.to_be_bytes());
         avro::encode(record, &mut value)?;

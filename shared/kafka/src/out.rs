@@ -13,7 +13,7 @@ pub struct OutRecord {
     /// What decides the partition, and with it the order. Never readable patient data.
     pub key: Vec<u8>,
     /// Headers in order.
-    pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
+    pub headers: Vec<(Cow<'static, str>, Cow<'static, [u8]>)>,
     /// Encoded value.
     pub value: Vec<u8>,
     /// Fixed partition; only dead letters set it. On one topic use either keys or fixed partitions, never both: the
@@ -23,13 +23,9 @@ pub struct OutRecord {
 
 impl OutRecord {
     /// An event with its headers.
-    pub fn event(topic: TopicName, key: impl Into<Vec<u8>>, headers: &EventHeaders, value: Vec<u8>) -> Self {
-        let headers = headers
-            .to_pairs()
-            .into_iter()
-            .map(|(name, value)| (Cow::Borrowed(name), value.into_bytes()))
-            .collect();
-        Self { topic, key: key.into(), headers, value, partition: None }
+    pub fn event(topic: TopicName, key: impl Into<Vec<u8>>, headers: EventHeaders, value: Vec<u8>) -> Self {
+        let headers = headers.into_pairs().map(|(name, value)| (name.into(), header_value(value)));
+        Self { topic, key: key.into(), headers: headers.collect(), value, partition: None }
     }
 
     pub(crate) fn raw(&self) -> RawRecord<'_> {
@@ -37,7 +33,7 @@ impl OutRecord {
             .headers
             .iter()
             .fold(OwnedHeaders::new_with_capacity(self.headers.len()), |headers, (name, value)| {
-                headers.insert(Header { key: name, value: Some(value) })
+                headers.insert(Header { key: name, value: Some(value.as_ref()) })
             });
         RawRecord {
             topic: self.topic.as_str(),
@@ -46,6 +42,14 @@ impl OutRecord {
             value: Some(&self.value),
             headers,
         }
+    }
+}
+
+/// Text as a header's value; what is compiled in is not copied.
+fn header_value(text: Cow<'static, str>) -> Cow<'static, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
 }
 

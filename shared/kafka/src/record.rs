@@ -72,10 +72,8 @@ impl InRecord {
     /// The same with an event's headers.
     #[must_use]
     pub fn with_event_headers(self, headers: &EventHeaders) -> Self {
-        headers
-            .to_pairs()
-            .iter()
-            .fold(self, |record, (name, value)| record.with_header(name, value.as_bytes()))
+        let pairs = headers.clone().into_pairs();
+        pairs.fold(self, |record, (name, value)| record.with_header(name, value.as_bytes()))
     }
 
     /// Without the value: a tombstone.

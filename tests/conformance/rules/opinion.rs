@@ -66,7 +66,7 @@ pub(super) const RULES: &[Rule] = &[
     }),
     rule(
         "what a person is called by (XPN-15) is a name of its own",
-        "FHIR R4 HumanName.use: nickname; the FHIR converter makes it one more given name",
+        "v2-to-FHIR XPN[HumanName], XPN-15: nickname, where there may be several names",
         |it| {
             let nickname = |name: &Node| name.value("use") == Some("nickname");
             it.path().ends_with("name.given") && it.expected() == Some("Addsm")

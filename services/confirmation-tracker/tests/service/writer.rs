@@ -48,14 +48,14 @@ impl Writer {
         let headers = EventHeaders {
             id: event.to_owned(),
             source: "/test".into(),
-            event_type: topic.into(),
+            event_type: topic.to_owned().into(),
             time: Timestamp::now(),
             correlation_id: id,
             causation_id: None,
             feed: Some("lis".into()),
             traceparent: Some(format!("00-{}-0102030405060708-01", id.trace_id())),
         };
-        OutRecord::event(self.namespace.topic(topic), *id.as_bytes(), &headers, value)
+        OutRecord::event(self.namespace.topic(topic), *id.as_bytes(), headers, value)
     }
 
     pub(crate) async fn subscribe(&self) {
@@ -148,7 +148,9 @@ impl Writer {
             replay_count: 0,
         };
         let pairs = headers.to_pairs();
-        record.headers.extend(pairs.map(|(name, value)| (name.into(), value.into_owned().into_bytes())));
+        record
+            .headers
+            .extend(pairs.map(|(name, value)| (name.into(), value.into_owned().into_bytes().into())));
         record.topic = record.topic.dead_letter(ROUTER);
         record.partition = Some(0);
         record

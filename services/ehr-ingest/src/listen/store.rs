@@ -100,7 +100,7 @@ impl Store {
         let schemas = self.schemas.get()?;
         let (id, feed, at) = (message.message_id, &message.feed, message.received_at);
         let headers = headers(InboundMessage::TOPIC, id, feed, at, trace);
-        Some(self.send(&self.messages, &key, &headers, schemas.message.encode(message)))
+        Some(self.send(&self.messages, &key, headers, schemas.message.encode(message)))
     }
 
     /// Sends a refusal on its way; `None` before the store is open.
@@ -112,14 +112,14 @@ impl Store {
         let schemas = self.schemas.get()?;
         let (id, feed, at) = (rejected.message_id, &rejected.feed, rejected.received_at);
         let headers = headers(InboundRejected::TOPIC, id, feed, at, trace);
-        Some(self.send(&self.rejections, id.as_bytes(), &headers, schemas.rejected.encode(rejected)))
+        Some(self.send(&self.rejections, id.as_bytes(), headers, schemas.rejected.encode(rejected)))
     }
 
     fn send(
         &self,
         topic: &TopicName,
         key: &[u8],
-        headers: &EventHeaders,
+        headers: EventHeaders,
         value: Result<Vec<u8>, CodecError>,
     ) -> Result<Delivery, PutError> {
         let value = value?;
@@ -138,11 +138,17 @@ impl Store {
     }
 }
 
-fn headers(topic: &str, id: MessageId, feed: &str, time: Timestamp, trace: TraceContext) -> EventHeaders {
+fn headers(
+    topic: &'static str,
+    id: MessageId,
+    feed: &str,
+    time: Timestamp,
+    trace: TraceContext,
+) -> EventHeaders {
     EventHeaders {
         id: id.to_string(),
-        source: crate::SOURCE.to_owned(),
-        event_type: topic.to_owned(),
+        source: crate::SOURCE.into(),
+        event_type: topic.into(),
         time,
         correlation_id: id,
         causation_id: None,

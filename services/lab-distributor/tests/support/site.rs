@@ -123,7 +123,7 @@ impl Site {
         let headers =
             waybill_contracts::EventHeaders { correlation_id: MessageId::from_bytes([7; 16]), ..headers };
         let key = like.key().unwrap_or_default().to_vec();
-        let record = OutRecord::event(self.topics().name(topic), key, &headers, GARBAGE.to_vec());
+        let record = OutRecord::event(self.topics().name(topic), key, headers, GARBAGE.to_vec());
         producer.send(vec![record]).await.unwrap();
     }
 

@@ -50,7 +50,7 @@ async fn script(answers: &[(u16, &'static str)]) -> Script {
 }
 
 async fn first(codec: &Codec) -> Result<(), RegistryError> {
-    codec.schema(SchemaId(ID)).await.map(drop)
+    codec.reader(SchemaId(ID)).await.map(drop)
 }
 
 /// Repeats as a lane does, until it is not unavailable.
@@ -159,7 +159,7 @@ async fn the_real_registry_registers_looks_up_and_refuses() {
     registry.set_compatibility(Some(&topic), "FULL_TRANSITIVE").await.unwrap();
     assert_eq!(registry.register(&topic, Receipt::SCHEMA).await.unwrap(), id, "repeating it changes nothing");
     assert_eq!(codec.encoder::<Receipt>(&topic).await.unwrap().schema_id(), id);
-    Codec::start(registry.clone()).schema(id).await.unwrap();
+    Codec::start(registry.clone()).reader(id).await.unwrap();
 
     let other = r#"{"type":"record","name":"Other","fields":[{"name":"x","type":"long"}]}"#;
     let refused = registry.check_compatible(&topic, other).await.unwrap_err();

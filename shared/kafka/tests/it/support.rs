@@ -174,7 +174,7 @@ impl KeyedHandler for Copy {
     }
 
     fn dead_letter(&self, record: &InRecord, error: &HandlerError) -> Vec<OutRecord> {
-        let headers = vec![("code".into(), error.reason.as_str().as_bytes().to_vec())];
+        let headers = vec![("code".into(), error.reason.as_str().as_bytes().into())];
         let (key, value) = (record.key().unwrap().to_vec(), record.value().unwrap().to_vec());
         vec![OutRecord { topic: self.to.clone(), key, headers, value, partition: None }]
     }
