@@ -12,7 +12,7 @@ use waybill_contracts::{
     lab::LabResult,
 };
 use waybill_demo::{
-    evidence::Evidence,
+    evidence::{Evidence, Sent},
     messages::{FHIR as FEED, Letter},
     scene::{self, Receivers},
     screen::Screen,
@@ -186,7 +186,7 @@ async fn many_bundles_at_once_are_all_accounted_for() {
     let waybill = installation(&stack, &receivers).start().await.unwrap();
     let generated = bundles(&waybill, 120);
     let letters: Vec<Letter> = generated.into_iter().map(Letter::from).collect();
-    let evidence = sent(&waybill, &receivers, letters).await;
+    let evidence = sent(&waybill, &receivers, Vec::new(), letters).await;
     let audit = waybill_demo::audit::Audit::of(&evidence, &scene::plan(&[]));
     assert!(audit.findings.is_empty(), "{:#?}\n{}", audit.findings, waybill.tails());
     assert_eq!((audit.accepted, audit.events["clinical.encounter.v1"]), (120, 120));
@@ -194,18 +194,21 @@ async fn many_bundles_at_once_are_all_accounted_for() {
     assert!(balance.balanced && balance.open() == 0, "{balance:?}");
 }
 
-/// Sends letters of the feed over HTTP and waits until everything about them is settled.
-pub(crate) async fn sent(waybill: &Installation, receivers: &Receivers, letters: Vec<Letter>) -> Evidence {
+/// Sends letters of the feed over HTTP and waits until everything about them, and about those sent `before`, is settled.
+pub(crate) async fn sent(
+    waybill: &Installation,
+    receivers: &Receivers,
+    before: Vec<Sent>,
+    letters: Vec<Letter>,
+) -> Evidence {
     let address = waybill.mllp(FEED).unwrap().to_string();
     let config = SendConfig { connections: 4, ..SendConfig::fhir(address, Some(TOKEN)) };
     let outgoing = letters.iter().map(|letter| letter.outgoing.clone()).collect();
     let report = Sender::new(config).run(outgoing, CancellationToken::new()).await;
     assert_eq!(report.failures, 0, "{:?}\n{}", report.acked, waybill.tails());
-    let sent = report
-        .records
-        .into_iter()
-        .map(|record| waybill_demo::evidence::Sent { letter: letters[record.index].clone(), record })
-        .collect();
+    let records = report.records.into_iter();
+    let sent = records.map(|record| Sent { letter: letters[record.index].clone(), record });
+    let sent = before.into_iter().chain(sent).collect();
     scene::settle(waybill, receivers, sent, &mut Screen::default()).await.unwrap()
 }
 
