@@ -75,10 +75,7 @@ fn round_trips(corpus: &str, pairs: Option<Vec<RoundTrip>>) -> Option<Report> {
         let (expected, _) = found(&Source::read(returned).complete().bytes());
         let (found, outcome) = found(&message.bytes());
         report.pair(name, &outcome);
-        for field in &compare(&expected, &found) {
-            let difference = Difference { compared: field, message: &message };
-            report.field(name, field, if field.equal { None } else { rules::of(&difference) });
-        }
+        judge(&mut report, name, &message, &expected, &found);
     }
     Some(report)
 }
@@ -135,9 +132,14 @@ fn compare_pair(pair: &Pair, report: &mut Report) {
         return;
     }
     report.pair(&pair.name, &outcome);
-    for field in &compare(&expected, &found) {
-        let difference = Difference { compared: field, message: &message };
-        report.field(&pair.name, field, if field.equal { None } else { rules::of(&difference) });
+    judge(report, &pair.name, &message, &expected, &found);
+}
+
+/// Every field of a pair into the report, with the rule of each difference.
+fn judge(report: &mut Report, name: &str, message: &Source, expected: &Node, found: &Node) {
+    for field in &compare(expected, found) {
+        let difference = Difference { compared: field, message };
+        report.field(name, field, if field.equal { None } else { rules::of(&difference) });
     }
 }
 

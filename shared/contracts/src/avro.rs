@@ -46,13 +46,13 @@ pub enum DatumError {
     },
 }
 
-/// Implements [`Record`] for a type whose schema file is named like its topic.
+/// Implements [`Record`] for a type; its schema file is named like its topic, unless another name is given.
 macro_rules! record_of {
-    ($ty:ty, $topic:literal $(, $expected_size:item)?) => {
+    ($ty:ty, $topic:literal, in $file:literal $(, $expected_size:item)?) => {
         impl $crate::avro::Record for $ty {
             const TOPIC: &'static str = $topic;
             const SCHEMA: &'static str =
-                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/", $topic, ".avsc"));
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/", $file, ".avsc"));
             fn schema() -> &'static apache_avro::Schema {
                 static SCHEMA: std::sync::OnceLock<apache_avro::Schema> = std::sync::OnceLock::new();
                 $crate::avro::parsed(&SCHEMA, Self::SCHEMA)
@@ -63,6 +63,9 @@ macro_rules! record_of {
             }
             $($expected_size)?
         }
+    };
+    ($ty:ty, $topic:literal $(, $expected_size:item)?) => {
+        $crate::avro::record_of!($ty, $topic, in $topic $(, $expected_size)?);
     };
 }
 pub(crate) use record_of;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Body, Phi, Timestamp,
-    avro::{Record, record_of},
+    avro::record_of,
     clinical::EventSource,
     fhir::{CodeableConcept, Identifier, Patient, Period, Practitioner, record},
     ids::{EventId, MessageId},
@@ -68,22 +68,15 @@ pub struct LabDelivery {
     pub body: Body,
 }
 
-impl Record for LabDelivery {
-    /// The pattern of the catalogue; the topic of one target is [`crate::topics::lab_delivery`].
-    const TOPIC: &'static str = "lab.delivery.{target}.v1";
-    const SCHEMA: &'static str = include_str!("../../../schemas/lab.delivery.v1.avsc");
-    fn schema() -> &'static apache_avro::Schema {
-        static SCHEMA: std::sync::OnceLock<apache_avro::Schema> = std::sync::OnceLock::new();
-        crate::avro::parsed(&SCHEMA, Self::SCHEMA)
-    }
-    fn writer() -> Option<&'static apache_avro::writer::datum::GenericDatumWriter<'static>> {
-        static WRITER: crate::avro::Writer = std::sync::OnceLock::new();
-        crate::avro::writer(&WRITER, Self::schema())
-    }
+// The pattern of the catalogue; the topic of one target is `topics::lab_delivery`.
+record_of!(
+    LabDelivery,
+    "lab.delivery.{target}.v1",
+    in "lab.delivery.v1",
     fn expected_size(&self) -> usize {
         self.body.stored() + 512
     }
-}
+);
 
 record! {
     /// FHIR R4 DiagnosticReport (OBR and its OBX).

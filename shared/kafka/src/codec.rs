@@ -125,7 +125,10 @@ impl Slot {
 }
 
 fn parsed(text: &str) -> Option<DatumReader<'static>> {
-    DatumReader::new(Box::leak(Box::new(Schema::parse_str(text).ok()?)))
+    let schema = Schema::parse_str(text).ok()?;
+    // Only what can be read with is kept.
+    DatumReader::new(&schema)?;
+    DatumReader::new(Box::leak(Box::new(schema)))
 }
 
 fn unframe(value: &[u8]) -> Result<(SchemaId, &[u8]), CodecError> {
