@@ -3,7 +3,7 @@
 use std::{fs, path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use waybill_kafka::{NoProbe, Producer, ProducerOptions, Tail};
+use waybill_kafka::{NoProbe, Producer, ProducerOptions, RequestsPerBroker, Tail};
 use waybill_testkit::Stack;
 
 use crate::{
@@ -42,7 +42,11 @@ impl<'a> Bench<'a> {
         rounds: usize,
     ) -> Result<Self> {
         // As the acknowledgement path produces when nothing else does: nothing waits for company.
-        let options = ProducerOptions { linger: Duration::ZERO, ..ProducerOptions::default() };
+        let options = ProducerOptions {
+            linger: Duration::ZERO,
+            requests_per_broker: RequestsPerBroker::One,
+            ..ProducerOptions::default()
+        };
         let config = listen.topics().config();
         let producer = Producer::start(config, options, Arc::new(NoProbe))?;
         Ok(Self { null: NullServer::start()?, producer, listen, broker, partitions, window, rounds })

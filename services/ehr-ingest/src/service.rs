@@ -8,7 +8,7 @@ use waybill_contracts::{
     inbound::{InboundMessage, InboundRejected},
 };
 use waybill_delivery::Backoff;
-use waybill_kafka::{Codec, KeyedOptions, Producer, ProducerOptions, Registry, run_keyed};
+use waybill_kafka::{Codec, KeyedOptions, Producer, ProducerOptions, Registry, RequestsPerBroker, run_keyed};
 use waybill_runtime::{Context, HumanDuration, kafka};
 
 use crate::{
@@ -51,6 +51,7 @@ async fn listen(context: &Context<Config>, codec: &Codec) -> anyhow::Result<()> 
         linger: std::time::Duration::ZERO,
         delivery_timeout: longest.get(),
         max_in_flight: MAX_UNACKNOWLEDGED,
+        requests_per_broker: RequestsPerBroker::One,
     };
     // Before the producer, which may be ready first.
     let platform = context.health.component("listen");

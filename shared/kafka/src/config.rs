@@ -1,11 +1,13 @@
 //! The `[kafka]` and `[registry]` sections, and what they become as client properties.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use rdkafka::ClientConfig;
 use serde::{Deserialize, Serialize};
 use waybill_contracts::{Namespace, topics::NamespaceError};
 use waybill_telemetry::{HumanDuration, Secret};
+
+use crate::ProducerOptions;
 
 /// How to reach the cluster: section `[kafka]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -130,25 +132,24 @@ impl KafkaConfig {
     }
 
     /// A producer that neither loses nor repeats nor reorders within its own life.
-    pub(crate) fn producer(
-        &self,
-        linger: Duration,
-        delivery_timeout: Duration,
-        max_in_flight: usize,
-    ) -> ClientConfig {
+    pub(crate) fn producer(&self, options: &ProducerOptions) -> ClientConfig {
         let mut config = self.client();
         config
             .set("enable.idempotence", "true")
+            .set("max.in.flight.requests.per.connection", options.requests_per_broker.as_str())
             .set("acks", "all")
             // The Java client's partitioner; librdkafka's default would put a key elsewhere than Streams and Connect do.
             .set("partitioner", "murmur2_random")
             .set("compression.type", self.compression.as_str())
-            .set("linger.ms", (linger.as_secs_f64() * 1000.0).to_string())
-            .set("delivery.timeout.ms", delivery_timeout.as_millis().to_string())
+            .set("linger.ms", (options.linger.as_secs_f64() * 1000.0).to_string())
+            .set("delivery.timeout.ms", options.delivery_timeout.as_millis().to_string())
             // A topic that does not exist is an error after five seconds, not thirty.
             .set("topic.metadata.propagation.max.ms", "5000")
             // Above our own bound, so that a full queue would be a defect.
-            .set("queue.buffering.max.messages", (max_in_flight.saturating_mul(2).max(1000)).to_string())
+            .set(
+                "queue.buffering.max.messages",
+                (options.max_in_flight.saturating_mul(2).max(1000)).to_string(),
+            )
             .set("queue.buffering.max.kbytes", "262144")
             // The largest record of a topic (16 MiB) and its headers.
             .set("message.max.bytes", "17825792");

@@ -37,7 +37,7 @@ pub use handler::{Batch, BatchHandler, BatchOptions, HandlerError, KeyedHandler,
 pub use keyed::run_keyed;
 pub use out::OutRecord;
 pub use probe::{NoProbe, Probe};
-pub use producer::{Delivery, Producer, ProducerOptions};
+pub use producer::{Delivery, Producer, ProducerOptions, RequestsPerBroker};
 pub use read::read_all;
 pub use record::{InRecord, TopicPartition};
 pub use registry::{Registry, RegistryError, SchemaId};

@@ -58,6 +58,28 @@ pub struct ProducerOptions {
     pub delivery_timeout: Duration,
     /// Bound of records that wait for acknowledgement.
     pub max_in_flight: usize,
+    /// How many requests are on their way to a broker at once.
+    pub requests_per_broker: RequestsPerBroker,
+}
+
+/// Requests on their way to one broker at once. Order per key holds either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestsPerBroker {
+    /// Where throughput counts: the most that an idempotent producer may have.
+    #[default]
+    Five,
+    /// On the acknowledgement path, where nothing lingers: records of the time between gather in the next request, and
+    /// librdkafka's thread sleeps instead of spinning on them (docs/adr/0011).
+    One,
+}
+
+impl RequestsPerBroker {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Five => "5",
+            Self::One => "1",
+        }
+    }
 }
 
 impl Default for ProducerOptions {
@@ -66,6 +88,7 @@ impl Default for ProducerOptions {
             linger: Duration::from_millis(5),
             delivery_timeout: Duration::from_secs(30),
             max_in_flight: 10_000,
+            requests_per_broker: RequestsPerBroker::Five,
         }
     }
 }
@@ -105,7 +128,7 @@ impl Producer {
     ) -> Result<Self, KafkaError> {
         config.namespace()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| KafkaError::NoRuntime)?;
-        let client_config = config.producer(options.linger, options.delivery_timeout, options.max_in_flight);
+        let client_config = config.producer(&options);
         let shared = Arc::new(Shared {
             config: client_config,
             max_in_flight: options.max_in_flight,
