@@ -11,6 +11,7 @@
 //! `bench parse`, `bench listen`, `bench camel` and `bench normalize` do one of them; `--quick` takes a fraction of the time.
 //! The figures also go to `target/bench/result.json`.
 
+mod aims;
 mod camel;
 mod cpu;
 mod ingest;
@@ -206,7 +207,8 @@ fn publish(report: &Report) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench");
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("result.json"), serde_json::to_vec_pretty(report)?)?;
-    std::io::stdout().write_all(report.table().as_bytes())?;
+    let text = report.table() + &aims::table(report);
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 

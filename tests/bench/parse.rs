@@ -210,6 +210,12 @@ impl Parse {
         text
     }
 
+    /// MB/s of one subject.
+    pub(crate) fn median_of(&self, subject: &str) -> Option<f64> {
+        let (_, figures) = self.megabytes_per_second.iter().find(|(name, _)| *name == subject)?;
+        Some(median(figures.clone()))
+    }
+
     /// Median over the rounds of how many times as fast as the fastest peer; `None` where there is no peer.
     pub(crate) fn against_best_peer(&self, kind: &str) -> Option<f64> {
         let of_kind = |own: bool| {
