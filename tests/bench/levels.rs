@@ -107,7 +107,7 @@ impl<'a> Bench<'a> {
             null: row("null MLLP server", null)?,
             raw: row("raw producer", raw)?,
             stored: self.own(template, Mode::Enhanced, connections).await?,
-            mapped: self.own(template, Mode::Original, connections).await?,
+            judged: self.own(template, Mode::Original, connections).await?,
         })
     }
 
@@ -139,7 +139,7 @@ impl<'a> Bench<'a> {
             say(&format!("beside Camel, round {round} of {}", self.rounds))?;
             rounds.push(CamelRound {
                 stored: self.own(Template::adt, Mode::Enhanced, connections).await?,
-                mapped: self.own(Template::adt, Mode::Original, connections).await?,
+                judged: self.own(Template::adt, Mode::Original, connections).await?,
                 camel_raw: self.peer(&raw, connections, self.window).await?,
                 camel_parsed: self.peer(&parsed, connections, self.window).await?,
             });

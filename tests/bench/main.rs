@@ -2,9 +2,10 @@
 //! run.
 //!
 //! - parsing, beside two other crates;
-//! - ehr-ingest's listen role, with the mapping run before the acknowledgement (AA) and without (CA), beside a null MLLP
-//!   server, which is the price of sockets and framing, and a raw producer with the same records and partitions, which is
-//!   the price of storing them;
+//! - ehr-ingest's listen role, judging the content before the acknowledgement (AA) and not (CA), beside a null MLLP server,
+//!   which is the price of sockets and framing, and a raw producer with the same records and partitions, which is the price
+//!   of storing them;
+//! - the whole mapping of a message to its events, of which the listener runs the judging part only;
 //! - Apache Camel in the same place, raw and with a HAPI parse;
 //! - ehr-ingest's normalize role, working off a backlog.
 //!
@@ -17,6 +18,7 @@ mod cpu;
 mod ingest;
 mod levels;
 mod load;
+mod mapping;
 mod message;
 mod null_server;
 mod parse;
@@ -186,6 +188,7 @@ async fn measure_services(plan: &Plan, report: &mut Report) -> Result<()> {
         let mut bench = Bench::start(&mut listen, broker, partitions, plan.window, plan.rounds)?;
         if plan.has(Part::Listen) {
             report.levels = bench.levels(&plan.connections).await?;
+            report.mapping_us = Some(mapping::measure(plan.parse_window, plan.parse_rounds)?);
         }
         if plan.has(Part::Camel) {
             report.camel = match camel::prepare()? {

@@ -39,7 +39,7 @@ const OBSERVATIONS: usize = 180;
 /// Which acknowledgement a message asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// MSH-15 and 16 empty: AA, which says that the content was understood. The mapping runs before the message is stored.
+    /// MSH-15 and 16 empty: AA, which says that the content was understood: the mapping judges it before it is stored.
     Original,
     /// MSH-15 AL, MSH-16 NE: CA, which says that the message is stored and no more.
     Enhanced,
@@ -110,9 +110,14 @@ impl Template {
         template
     }
 
+    /// The message without its frame.
+    pub(crate) fn message(&self) -> &[u8] {
+        &self.frame[1..self.frame.len() - 2]
+    }
+
     /// Length of the message without its frame, in bytes.
     pub(crate) fn message_bytes(&self) -> usize {
-        self.frame.len() - 3
+        self.message().len()
     }
 
     /// Makes this the message with that number, about that patient.
