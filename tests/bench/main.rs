@@ -93,8 +93,7 @@ impl Plan {
             parts: Part::ALL.to_vec(),
             // The broker's JIT needs it: the first runs after a start are half as fast.
             warm_up: Duration::from_secs(if quick { 3 } else { 20 }),
-            // Camel's own JIT.
-            // In a quick run too: until its compiler is done a JVM takes twice the CPU, and the comparison would flatter us.
+            // In a quick run too: until its own compiler is done a JVM takes twice the CPU, and the comparison would flatter us.
             camel_warm_up: Duration::from_mins(1),
             window: Window { ramp: Duration::from_millis(300), measured: Duration::from_secs(seconds) },
             rounds,

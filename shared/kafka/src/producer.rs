@@ -63,10 +63,9 @@ pub struct ProducerOptions {
 }
 
 /// Requests on their way to one broker at once. Order per key holds either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestsPerBroker {
     /// Where throughput counts: the most that an idempotent producer may have.
-    #[default]
     Five,
     /// On the acknowledgement path, where nothing lingers: records of the time between gather in the next request, and
     /// librdkafka's thread sleeps instead of spinning on them (docs/adr/0011).
