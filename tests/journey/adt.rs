@@ -65,7 +65,7 @@ async fn folded_events_are_what_the_hospital_knows() {
     let visits = census.encounters();
     let mut statuses = BTreeMap::<&str, usize>::new();
     for visit in &visits {
-        let number = visit.key.visit.value.expose();
+        let number = visit.key.visit.value.expose().as_str();
         let status = hospital.status[number];
         assert_eq!(visit.folded.encounter.status, status, "visit {number}: {:?}", visit.folded.notices);
         assert!(visit.folded.notices.is_empty(), "visit {number}: {:?}", visit.folded.notices);

@@ -67,7 +67,7 @@ async fn a_bundle_becomes_its_events_one_waybill_and_one_trace() {
     let stored = events::<InboundMessage>(&waybill).await;
     assert_eq!((stored.len(), stored[0].protocol), (1, Protocol::FhirHttp));
     assert_eq!(stored[0].body.bytes().unwrap(), bundle.bytes, "byte for byte");
-    assert_eq!(stored[0].control_id.as_ref(), Some(&bundle.control_id));
+    assert_eq!(stored[0].control_id.as_deref(), Some(bundle.control_id.as_str()));
     let id = stored[0].message_id;
     let done =
         waybill.tracker().until(id, SOON, waybill_testkit::tracker::Waybill::is_settled).await.unwrap();
@@ -220,7 +220,7 @@ pub(crate) fn by_source<'e, T: 'e>(
     let mut counts = BTreeMap::new();
     for event in events {
         let source = source(event);
-        let kind = source.message_type.clone().unwrap_or_default();
+        let kind = source.message_type.as_deref().unwrap_or_default().to_owned();
         *counts.entry((source.message_id, kind)).or_default() += 1;
     }
     counts

@@ -87,9 +87,9 @@ impl Reader {
         // The bytes of the message go no further than this function.
         let refused = match self.codec.decode::<InboundRejected>(value).await {
             Ok(rejected) => Refused {
-                feed: rejected.feed,
-                message_type: rejected.message_type,
-                control_id: rejected.control_id,
+                feed: rejected.feed.into(),
+                message_type: rejected.message_type.map(String::from),
+                control_id: rejected.control_id.map(String::from),
                 at: rejected.received_at,
                 reason: rejected.reason_code,
             },

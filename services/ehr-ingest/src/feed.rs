@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smol_str::{SmolStr, format_smolstr};
 use waybill_contracts::{PatientKeyer, inbound};
 use waybill_hl7v2::{Charset, Dtm, Header, Message};
 
@@ -17,7 +18,7 @@ pub struct Feed {
     /// Name.
     pub name: String,
     /// Name and content hash of what decides the mapping; travels in each event.
-    pub profile: String,
+    pub profile: SmolStr,
     /// Assigning authority of identifiers without one; `None`: the sending facility (MSH-4).
     pub default_authority: Option<String>,
     /// Character set, whatever MSH-18 says; `None`: MSH-18, else by the bytes.
@@ -53,7 +54,7 @@ impl Feed {
         let settings = profile.settings(config);
         let hash = deciding_hash(&settings, Some(&profile));
         let feed = Self::new(&settings, keyer);
-        Self { profile: format!("{}@{hash}", profile.name), rules: Some(Arc::new(profile)), ..feed }
+        Self { profile: format_smolstr!("{}@{hash}", profile.name), rules: Some(Arc::new(profile)), ..feed }
     }
 
     /// What the profile makes of an HL7 v2 message before it is mapped; `None`: nothing, it stays as it is.
@@ -78,7 +79,7 @@ impl Feed {
         let utc_offset = parse_utc_offset(&config.utc_offset).unwrap_or(0);
         Self {
             name: config.name.clone(),
-            profile: format!("{}@{}", config.name, deciding_hash(config, None)),
+            profile: format_smolstr!("{}@{}", config.name, deciding_hash(config, None)),
             default_authority: config.default_authority.clone(),
             charset,
             utc_offset,

@@ -135,7 +135,7 @@ impl Normalizer {
         now: Timestamp,
         trace: &TraceContext,
     ) -> Result<Vec<OutRecord>, HandlerError> {
-        let feed = self.feeds.get(&inbound.feed).ok_or_else(|| {
+        let feed = self.feeds.get(inbound.feed.as_str()).ok_or_else(|| {
             let detail = format!("the feed {} is not configured", inbound.feed);
             HandlerError::new(ErrorClass::Configuration, reason::FEED_UNKNOWN, detail)
         })?;
@@ -156,16 +156,16 @@ impl Normalizer {
         let manifest = Manifest {
             message_id: inbound.message_id,
             stage: ManifestStage::Normalized,
-            feed: inbound.feed.clone(),
-            message_type: inbound.message_type.clone(),
-            control_id: inbound.control_id.clone(),
+            feed: inbound.feed.to_string(),
+            message_type: inbound.message_type.as_deref().map(str::to_owned),
+            control_id: inbound.control_id.as_deref().map(str::to_owned),
             received_at: Some(inbound.received_at),
             events: named.collect(),
             event_id: None,
             consumer: None,
             targets: Vec::new(),
             reason_code: reason.map(String::from),
-            version: feed.profile.clone(),
+            version: feed.profile.to_string(),
             at: now,
         };
         for event in &events {
@@ -218,7 +218,7 @@ fn headers(
         time: now,
         correlation_id: inbound.message_id,
         causation_id: None,
-        feed: Some(inbound.feed.clone()),
+        feed: Some(inbound.feed.to_string()),
         traceparent: Some(send.context().traceparent().to_string()),
     }
 }

@@ -142,7 +142,7 @@ fn every_prefix_has_the_state_a_ward_clerk_would_say() {
         let visits = census(&messages[..count]).encounters();
         (visits[0].folded.encounter.status.clone(), ward(&visits[0]).map(str::to_owned), ended(&visits[0]))
     };
-    let at = |status: &str, place: &str, ended| (status.to_owned(), Some(place.to_owned()), ended);
+    let at = |status: &str, place: &str, ended| (status.into(), Some(place.to_owned()), ended);
     assert_eq!(said(1), at("in-progress", "MED", false));
     assert_eq!(said(3), at("in-progress", "ICU", false));
     assert_eq!(said(5), at("finished", "ICU", true));
@@ -179,7 +179,7 @@ fn class_changes_transfers_and_pre_admissions() {
         (visit.folded.encounter.status.clone(), class, ward(&visit).map(str::to_owned))
     };
     let found = of(&[0, 1, 2, 3, 4, 5]);
-    assert_eq!(found, ("in-progress".to_owned(), "IMP".to_owned(), Some("MED".to_owned())));
+    assert_eq!(found, ("in-progress".into(), "IMP".into(), Some("MED".to_owned())));
     assert_eq!(of(&[5, 4, 3, 2, 1, 0]), found);
     let outpatient = adt("A07", "1500", "1500", "1", &pv1("O", "CLINIC", "V1", ""));
     let visit = census(messages.iter().chain([&outpatient])).encounters().remove(0);

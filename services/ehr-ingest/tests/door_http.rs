@@ -164,7 +164,7 @@ async fn tokens_open_their_own_feed_only() {
     assert_eq!(ask("/north/hl7", Some("bearer secret")).await.status(), 200);
     assert_eq!(ask("/south/hl7", Some("Bearer other")).await.status(), 200);
     let feeds: Vec<String> =
-        door.records::<InboundMessage>().await.into_iter().map(|(_, record)| record.feed).collect();
+        door.records::<InboundMessage>().await.into_iter().map(|(_, record)| record.feed.into()).collect();
     assert!(
         feeds.len() == 2 && feeds.contains(&"door".to_owned()) && feeds.contains(&"south".to_owned()),
         "{feeds:?}"

@@ -11,6 +11,7 @@ use ehr_ingest::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use smol_str::SmolStr;
 use waybill_adt::Census;
 use waybill_contracts::{MessageId, PatientKeyer, Timestamp, fhir::Identifier, inbound::InboundMessage};
 
@@ -54,7 +55,7 @@ fn mapped(body: &[u8]) -> Vec<Event> {
 
 /// As `type|system|value`.
 fn numbers(identifiers: &[Identifier]) -> Vec<String> {
-    let part = |text: &Option<String>| text.clone().unwrap_or_default();
+    let part = |text: &Option<SmolStr>| text.clone().unwrap_or_default();
     let number = |id: &Identifier| format!("{}|{}|{}", part(&id.r#type), part(&id.system), id.value.expose());
     identifiers.iter().map(number).collect()
 }

@@ -20,7 +20,7 @@ fn feed() -> Feed {
     let config = FeedConfig { name: "golden".into(), ..FeedConfig::default() };
     let feed = Feed::new(&config, PatientKeyer::new(b"golden"));
     // The hash changes with every new setting; what is held here is the mapping.
-    Feed { profile: "golden@0".to_owned(), ..feed }
+    Feed { profile: "golden@0".into(), ..feed }
 }
 
 /// As a sender would send it: the files have line feeds for those who read them.

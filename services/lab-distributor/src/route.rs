@@ -38,7 +38,7 @@ pub fn route(table: &RoutingTable, result: &LabResult, event_id: EventId, now: T
         .map(|route| LabDelivery {
             message_id: source.message_id,
             event_id,
-            feed: source.feed.clone(),
+            feed: source.feed.to_string(),
             target: route.target.name.clone(),
             control_id: event_id.outbound_control_id(&route.target.name),
             source_control_id: source.control_id.clone(),
@@ -59,10 +59,10 @@ pub fn route(table: &RoutingTable, result: &LabResult, event_id: EventId, now: T
     let manifest = Manifest {
         message_id: source.message_id,
         stage: ManifestStage::Routed,
-        feed: source.feed.clone(),
+        feed: source.feed.to_string(),
         // Of FHIR it is the resource's type, and the message is the whole Bundle.
-        message_type: source.message_type.clone().filter(|_| is_hl7),
-        control_id: source.control_id.clone(),
+        message_type: source.message_type.as_deref().filter(|_| is_hl7).map(str::to_owned),
+        control_id: source.control_id.as_deref().map(str::to_owned),
         received_at: Some(source.received_at),
         events: Vec::new(),
         event_id: Some(event_id),

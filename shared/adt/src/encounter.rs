@@ -87,7 +87,7 @@ impl EncounterState {
         let ending = movements.ending();
         let start = self.content.start();
         let end = ending.and_then(|movement| movement.end.clone());
-        encounter.status = movements.status();
+        encounter.status = movements.status().into();
         encounter.location = movements.location();
         encounter.discharge_disposition = ending.and_then(|movement| movement.disposition.clone());
         encounter.period = (start.is_some() || end.is_some()).then_some(Period { start, end });

@@ -1,6 +1,7 @@
 //! What encounters and patients are known by.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     clinical::{EncounterEvent, EventSource},
@@ -13,11 +14,11 @@ use waybill_contracts::{
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name {
     /// Assigning authority.
-    pub system: Option<String>,
+    pub system: Option<SmolStr>,
     /// Sending facility; `None` where the authority is unique by itself.
-    pub facility: Option<String>,
+    pub facility: Option<SmolStr>,
     /// The identifier.
-    pub value: Phi<String>,
+    pub value: Phi<SmolStr>,
 }
 
 impl Name {
@@ -43,7 +44,7 @@ impl Name {
         }
         let system = identifier.system.as_deref().map(str::trim).filter(|system| !system.is_empty());
         let facility = source.sending_facility.clone().filter(|_| !is_enough(system));
-        Some(Self { system: system.map(str::to_owned), facility, value: Phi::from(value) })
+        Some(Self { system: system.map(SmolStr::from), facility, value: Phi::from(value) })
     }
 
     /// The patient's own: the medical record number before other numbers, never simply the first repetition (PID-3),

@@ -1,6 +1,7 @@
 //! One patient's demographics from its events.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use waybill_contracts::{
     EventId, Phi,
     clinical::{Coverage, Guarantor, PatientEvent},
@@ -67,9 +68,9 @@ macro_rules! demographics {
 demographics! {
     name: Vec<HumanName>,
     telecom: Vec<ContactPoint>,
-    gender: Option<String>,
-    birth_date: Option<Phi<String>>,
-    deceased_date_time: Option<Phi<String>>,
+    gender: Option<SmolStr>,
+    birth_date: Option<Phi<SmolStr>>,
+    deceased_date_time: Option<Phi<SmolStr>>,
     deceased_boolean: Option<bool>,
     address: Vec<Address>,
     marital_status: Option<Phi<CodeableConcept>>,
@@ -102,7 +103,7 @@ impl Demographics {
         patient.link = replaced
             .iter()
             .map(|other| PatientLink {
-                r#type: "replaces".to_owned(),
+                r#type: SmolStr::new_static("replaces"),
                 other: vec![Identifier {
                     system: other.system.clone(),
                     value: other.value.clone(),

@@ -48,7 +48,7 @@ fn merged(old: &str, new: &str, family: &str, occurred: &str) -> [Event; 2] {
 
 fn family(census: &Census, mrn: &str) -> String {
     let found = census.patient(&name(mrn)).unwrap();
-    found.patient.name[0].family.as_ref().unwrap().expose().clone()
+    found.patient.name[0].family.as_ref().unwrap().expose().to_string()
 }
 
 /// A01, A08, A03, A13, A03 with an A40 in the middle and a later A08 under the old number.

@@ -1,6 +1,7 @@
 //! `billing.*`: what is to be charged.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{
     Phi,
@@ -13,8 +14,8 @@ use crate::{
     lab::Quantity,
 };
 
-type Text = Option<String>;
-type PhiText = Option<Phi<String>>;
+type Text = Option<SmolStr>;
+type PhiText = Option<Phi<SmolStr>>;
 
 /// Charges, credits and adjustments posted together for one patient (`billing.charge.v1`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ record! {
         /// FT1-2 transaction id, FT1-3 batch id (type BATCH); ChargeItem.identifier.
         identifier: Vec<Identifier>,
         /// charge | credit | payment | adjustment | unknown, from table 0017.
-        r#type: String,
+        r#type: SmolStr,
         /// FT1-6 as sent: CG, CD, CR, PY, AJ, CO.
         type_code: Text,
         /// planned | billable | billed | not-billable | aborted | entered-in-error | unknown (FHIR).
@@ -98,7 +99,7 @@ record! {
         /// Procedure code (FT1-25).
         procedure: Option<Phi<CodeableConcept>>,
         /// FT1-26.
-        modifier: Vec<String>,
+        modifier: Vec<SmolStr>,
         /// NUBC revenue code, where sent.
         revenue_code: Text,
         /// NDC or device (FT1-29, FHIR productCodeableConcept).

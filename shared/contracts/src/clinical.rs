@@ -3,6 +3,7 @@
 mod appointment;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{
     Phi, Timestamp,
@@ -18,8 +19,8 @@ use crate::{
 
 pub use appointment::{Appointment, AppointmentEvent};
 
-type Text = Option<String>;
-type PhiText = Option<Phi<String>>;
+type Text = Option<SmolStr>;
+type PhiText = Option<Phi<SmolStr>>;
 
 /// Where an event came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub struct EventSource {
     /// Inbound message id, also the trace id.
     pub message_id: MessageId,
     /// Feed by which the message came in.
-    pub feed: String,
+    pub feed: SmolStr,
     /// MSH-9 as code^trigger^structure, or the FHIR resource type.
     #[serde(default)]
     pub message_type: Text,
@@ -172,7 +173,7 @@ record! {
         /// Account number (PID-18).
         account: Option<Identifier>,
         /// planned | arrived | triaged | in-progress | onleave | finished | cancelled | entered-in-error | unknown.
-        status: String,
+        status: SmolStr,
         /// v3-ActCode class, from table 0004 (PV1-2).
         class: Option<Coding>,
         /// Admission type (PV1-4).
@@ -252,7 +253,7 @@ record! {
         /// Procedure (PR1-3).
         code: Phi<CodeableConcept>,
         /// Modifiers (PR1-16).
-        modifier: Vec<String>,
+        modifier: Vec<SmolStr>,
         /// PR1-5.
         performed_date_time: PhiText,
         /// Performers (PR1-8, 11, 12).

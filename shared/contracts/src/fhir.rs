@@ -3,6 +3,7 @@
 //! Each mirrors a record of `schemas/*.avsc`. Dates are FHIR `dateTime` text in the precision that was sent.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::phi::Phi;
 
@@ -17,8 +18,8 @@ macro_rules! record {
 }
 pub(crate) use record;
 
-type Text = Option<String>;
-type PhiText = Option<Phi<String>>;
+type Text = Option<SmolStr>;
+type PhiText = Option<Phi<SmolStr>>;
 
 record! {
     /// A code in a system.
@@ -52,7 +53,7 @@ record! {
         /// Assigning authority: an OID or URI, else the namespace id.
         system: Text,
         /// The identifier itself.
-        value: Phi<String>,
+        value: Phi<SmolStr>,
         /// What the sender calls the authority, where `system` is its universal id (HD-1; FHIR Identifier.assigner.display).
         assigner: Text,
     }
@@ -66,11 +67,11 @@ record! {
         /// Family name.
         family: PhiText,
         /// Given and middle names in order.
-        given: Vec<Phi<String>>,
+        given: Vec<Phi<SmolStr>>,
         /// Prefixes.
-        prefix: Vec<Phi<String>>,
+        prefix: Vec<Phi<SmolStr>>,
         /// Suffixes.
-        suffix: Vec<Phi<String>>,
+        suffix: Vec<Phi<SmolStr>>,
     }
 }
 
@@ -80,7 +81,7 @@ record! {
         /// home | work | temp | old | billing.
         r#use: Text,
         /// Street lines.
-        line: Vec<Phi<String>>,
+        line: Vec<Phi<SmolStr>>,
         /// City.
         city: PhiText,
         /// County.
@@ -102,7 +103,7 @@ record! {
         /// home | work | temp | old | mobile.
         r#use: Text,
         /// Number or address.
-        value: Phi<String>,
+        value: Phi<SmolStr>,
     }
 }
 
@@ -177,7 +178,7 @@ record! {
     /// Patient.link: a merge has an event on both patients' keys.
     PatientLink {
         /// replaced-by | replaces | refer | seealso.
-        r#type: String,
+        r#type: SmolStr,
         /// Identifiers of the other record.
         other: Vec<Identifier>,
     }
@@ -187,7 +188,7 @@ record! {
     /// An amount of money; the value is decimal text so that its precision survives.
     Money {
         /// Decimal number as sent.
-        value: String,
+        value: SmolStr,
         /// ISO 4217, where sent.
         currency: Text,
     }

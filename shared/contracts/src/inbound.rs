@@ -1,10 +1,11 @@
 //! `inbound.*`: messages as they came in.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{Body, MessageId, Timestamp, avro::record_of, bytes_text, symbol};
 
-type Text = Option<String>;
+type Text = Option<SmolStr>;
 
 /// How a message came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ macro_rules! inbound {
             /// Made from the bytes, the feed and the sender; also the trace id.
             pub message_id: MessageId,
             /// Feed by configuration.
-            pub feed: String,
+            pub feed: SmolStr,
             /// How it came in.
             #[serde(deserialize_with = "symbol::or_default")]
             pub protocol: Protocol,

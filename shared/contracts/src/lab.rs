@@ -3,6 +3,7 @@
 mod order;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{
     Body, Phi, Timestamp,
@@ -14,8 +15,8 @@ use crate::{
 
 pub use order::{LabOrder, ServiceRequest};
 
-type Text = Option<String>;
-type PhiText = Option<Phi<String>>;
+type Text = Option<SmolStr>;
+type PhiText = Option<Phi<SmolStr>>;
 
 /// The results that were released together for one patient (`lab.result.v1`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,13 +87,13 @@ record! {
         /// ORC-3, else OBR-3.
         filler_order_number: Option<Identifier>,
         /// registered | partial | preliminary | final | amended | corrected | cancelled | entered-in-error | unknown.
-        status: String,
+        status: SmolStr,
         /// OBR-25 as sent.
         status_code: Text,
         /// OBR-4.
         code: CodeableConcept,
         /// OBR-24.
-        category: Vec<String>,
+        category: Vec<SmolStr>,
         /// OBR-7.
         effective_date_time: PhiText,
         /// OBR-22.
@@ -106,7 +107,7 @@ record! {
         /// Observations.
         result: Vec<Observation>,
         /// NTE-3 after the OBR.
-        note: Vec<Phi<String>>,
+        note: Vec<Phi<SmolStr>>,
         /// Identifiers of the report itself (FHIR DiagnosticReport.identifier).
         identifier: Vec<Identifier>,
         /// FHIR DiagnosticReport.conclusion.
@@ -130,13 +131,13 @@ record! {
         /// OBX-4.
         sub_id: Text,
         /// registered | preliminary | final | amended | corrected | cancelled | entered-in-error | unknown.
-        status: String,
+        status: SmolStr,
         /// NM, or SN with comparator.
         value_quantity: Option<Quantity>,
         /// CE, CWE, CNE.
         value_codeable_concept: Option<CodeableConcept>,
         /// ST, TX, FT.
-        value_string: PhiText,
+        value_string: Option<Phi<String>>,
         /// SN low - high, NR.
         value_range: Option<Range>,
         /// SN a : b.
@@ -152,7 +153,7 @@ record! {
         /// unknown | not-asked | not-performed | error.
         data_absent_reason: Text,
         /// OBX-8, table 0078 codes.
-        interpretation: Vec<String>,
+        interpretation: Vec<SmolStr>,
         /// OBX-7 as sent.
         reference_range: Text,
         /// OBX-14, else OBR-7.
@@ -160,11 +161,11 @@ record! {
         /// OBX-17.
         method: Option<CodeableConcept>,
         /// NTE-3 after this OBX.
-        note: Vec<Phi<String>>,
+        note: Vec<Phi<SmolStr>>,
         /// OBX-21; FHIR Observation.identifier.
         identifier: Option<Identifier>,
         /// laboratory, vital-signs … (FHIR).
-        category: Vec<String>,
+        category: Vec<SmolStr>,
         /// OBX-20.
         body_site: Option<CodeableConcept>,
         /// OBX-16, OBX-23 of this observation.
@@ -178,7 +179,7 @@ record! {
         /// < | <= | >= | >.
         comparator: Text,
         /// Decimal number as sent.
-        value: String,
+        value: SmolStr,
         /// Unit as sent.
         unit: Text,
         /// `http://unitsofmeasure.org` for UCUM.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// A value that can identify a person (45 CFR 164.514(b)(2)).
 ///
@@ -35,9 +36,9 @@ impl<T> From<T> for Phi<T> {
     }
 }
 
-impl From<&str> for Phi<String> {
+impl From<&str> for Phi<SmolStr> {
     fn from(value: &str) -> Self {
-        Self(value.to_owned())
+        Self(value.into())
     }
 }
 

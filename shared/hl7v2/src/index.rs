@@ -8,6 +8,9 @@ use crate::path::is_segment_name;
 /// A message has as many warnings as it likes; nobody reads more than this.
 const MAX_WARNINGS: usize = 256;
 
+/// Separators that there is room for from the start: a message can be megabytes of one field.
+const ROOM: usize = 1024;
+
 /// Something tolerated in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Warning {
@@ -106,8 +109,9 @@ impl Index {
         self.segments.clear();
         self.warnings.clear();
         self.once = [false; 4];
-        // A segment has about 80 bytes in laboratory traffic.
+        // A segment has about 80 bytes in laboratory traffic, a field about 7.
         self.segments.reserve(bytes.len() / 64 + 1);
+        self.make_room((bytes.len() / 8).min(ROOM));
         self.note_preamble(bytes, start);
         let every_line_feed = bytes.get(start + header_len) == Some(&b'\n');
 
@@ -157,7 +161,7 @@ impl Index {
     #[inline]
     fn push(&mut self, mut found: Found, base: usize, mut divided: bool) -> bool {
         if self.separators.len() < self.count + BLOCK {
-            self.separators.resize((self.count + BLOCK) * 2, Mark::default());
+            self.make_room(self.count * 2);
         }
         let number = found.fields.count_ones() as usize;
         for slot in &mut self.separators[self.count..self.count + number] {
@@ -170,6 +174,13 @@ impl Index {
         }
         self.count += number;
         divided || found.dividing != 0
+    }
+
+    /// Room for so many separators, and a block's worth more.
+    fn make_room(&mut self, separators: usize) {
+        if self.separators.len() < separators + BLOCK {
+            self.separators.resize(separators + BLOCK, Mark::default());
+        }
     }
 
     fn close(&mut self, bytes: &[u8], Line { start, first }: Line, end: Mark, separator: u8) {

@@ -92,7 +92,7 @@ impl Evidence {
             let bytes = message.body.bytes().context("a stored body cannot be read")?.into_owned();
             stored.push(Stored {
                 id: message.message_id,
-                feed: message.feed,
+                feed: message.feed.into(),
                 sha256: sha256_hex(&bytes),
                 bytes,
             });
@@ -102,7 +102,7 @@ impl Evidence {
             let bytes = message.body.bytes().context("a refused body cannot be read")?.into_owned();
             refused.push(Stored {
                 id: message.message_id,
-                feed: message.feed,
+                feed: message.feed.into(),
                 sha256: sha256_hex(&bytes),
                 bytes,
             });

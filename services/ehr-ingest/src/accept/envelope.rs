@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
+use smol_str::{SmolStr, format_smolstr};
 use waybill_contracts::{
     Body, MessageId, ReasonCode, Timestamp,
     body::HL7_V2,
@@ -39,7 +40,7 @@ macro_rules! record {
         let (envelope, texts): (&Envelope<'_>, Texts) = ($envelope, Texts::of($envelope));
         $record {
             message_id: envelope.id,
-            feed: envelope.feed.to_owned(),
+            feed: envelope.feed.into(),
             protocol: envelope.protocol,
             sending_application: texts.sending_application,
             sending_facility: texts.sending_facility,
@@ -216,14 +217,14 @@ pub fn answer_id(id: MessageId) -> String {
 /// What the header says, as text.
 #[derive(Default)]
 struct Texts {
-    sending_application: Option<String>,
-    sending_facility: Option<String>,
-    receiving_application: Option<String>,
-    receiving_facility: Option<String>,
-    message_type: Option<String>,
-    control_id: Option<String>,
-    version: Option<String>,
-    character_set: Option<String>,
+    sending_application: Option<SmolStr>,
+    sending_facility: Option<SmolStr>,
+    receiving_application: Option<SmolStr>,
+    receiving_facility: Option<SmolStr>,
+    message_type: Option<SmolStr>,
+    control_id: Option<SmolStr>,
+    version: Option<SmolStr>,
+    character_set: Option<SmolStr>,
 }
 
 impl Texts {
@@ -231,7 +232,7 @@ impl Texts {
         let Ok(header) = &envelope.header else { return Self::default() };
         let charset = Charset::utf8();
         let first = |number: usize| {
-            header.field(number).component(1).subcomponent(1).text(&charset).map(Cow::into_owned)
+            header.field(number).component(1).subcomponent(1).text(&charset).map(SmolStr::from)
         };
         Self {
             sending_application: first(3),
@@ -246,15 +247,15 @@ impl Texts {
     }
 }
 
-fn text(raw: &[u8]) -> Option<String> {
-    (!raw.is_empty()).then(|| Charset::utf8().decode(raw).into_owned())
+fn text(raw: &[u8]) -> Option<SmolStr> {
+    (!raw.is_empty()).then(|| Charset::utf8().decode(raw).into())
 }
 
 /// code^trigger^structure, whatever the message's own separator is.
-fn message_type(header: &Header<'_>, charset: Charset) -> Option<String> {
+fn message_type(header: &Header<'_>, charset: Charset) -> Option<SmolStr> {
     let parts = [header.message_code(), header.trigger_event(), header.message_structure()];
     let used = parts.iter().rposition(|part| !part.is_empty())?;
-    Some(parts[..=used].iter().map(|part| charset.decode(part)).collect::<Vec<_>>().join("^"))
+    Some(parts[..=used].iter().map(|part| charset.decode(part)).collect::<Vec<_>>().join("^").into())
 }
 
 /// The header of the first message of a batch.
@@ -271,15 +272,15 @@ pub(super) fn hl7_time(at: Timestamp) -> String {
 }
 
 /// ERL: segment ^ occurrence ^ field ^ repetition, as far as refusals go.
-fn erl(path: Path) -> String {
+fn erl(path: Path) -> SmolStr {
     let text = path.to_string();
     let (segment, field) =
         text.split_once('-').map_or((text.as_str(), None), |(left, right)| (left, Some(right)));
     let (name, occurrence) =
         segment.split_once('[').map_or((segment, "1"), |(name, number)| (name, number.trim_end_matches(']')));
     match field {
-        Some(field) => format!("{name}^{occurrence}^{field}^1"),
-        None => format!("{name}^{occurrence}"),
+        Some(field) => format_smolstr!("{name}^{occurrence}^{field}^1"),
+        None => format_smolstr!("{name}^{occurrence}"),
     }
 }
 

@@ -95,7 +95,7 @@ async fn take(record: &InRecord, codec: &Codec, memories: &HashMap<String, Arc<M
     let Some(value) = record.value() else { return false };
     // What cannot be read is for the normalizer to report.
     let Ok(message) = codec.decode::<InboundMessage>(value).await else { return false };
-    let Some(memory) = memories.get(&message.feed) else { return false };
+    let Some(memory) = memories.get(message.feed.as_str()) else { return false };
     let known = Known { received_at: message.received_at, code: AckCode::parse(message.ack_code.as_bytes()) };
     match message.body.content_type.as_str() {
         HL7_V2 => {}

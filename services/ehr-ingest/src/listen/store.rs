@@ -152,7 +152,7 @@ fn headers(
         time,
         correlation_id: id,
         causation_id: None,
-        feed: Some(feed.to_owned()),
+        feed: Some(feed.into()),
         traceparent: Some(trace.traceparent().to_string()),
     }
 }

@@ -36,7 +36,7 @@ mod schedule;
 mod statuses;
 mod timing;
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use waybill_contracts::{
     Body, EventId, PatientKey, Phi, ReasonCode,
@@ -304,14 +304,23 @@ impl<'m> Mapping<'m> {
 #[derive(Default)]
 struct Outbox {
     events: Vec<Event>,
-    next: HashMap<&'static str, usize>,
+    /// Topics with the number of their next event.
+    next: Vec<(&'static str, usize)>,
 }
 
 impl Outbox {
     fn push(&mut self, mapping: &Mapping<'_>, key: PatientKey, payload: Payload) {
-        let next = self.next.entry(payload.topic()).or_default();
-        let id = EventId::derive(mapping.inbound.message_id, payload.topic(), *next);
-        *next += 1;
+        let id = EventId::derive(mapping.inbound.message_id, payload.topic(), self.number(payload.topic()));
         self.events.push(Event { id, key, payload });
+    }
+
+    /// Number of the next event of a topic.
+    fn number(&mut self, topic: &'static str) -> usize {
+        if let Some((_, next)) = self.next.iter_mut().find(|(known, _)| *known == topic) {
+            *next += 1;
+            return *next - 1;
+        }
+        self.next.push((topic, 1));
+        0
     }
 }

@@ -316,7 +316,7 @@ pub(crate) fn bodies(records: &[(InRecord, InboundMessage)]) -> BTreeMap<String,
     let mut bodies: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for (_, record) in records {
         let control_id = record.control_id.clone().unwrap_or_default();
-        bodies.entry(control_id).or_default().push(record.body.bytes().unwrap().into_owned());
+        bodies.entry(control_id.into()).or_default().push(record.body.bytes().unwrap().into_owned());
     }
     bodies
 }

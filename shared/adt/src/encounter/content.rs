@@ -1,6 +1,7 @@
 //! What of an encounter is simply the latest word: everything but status, place and end.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     clinical::{
@@ -20,7 +21,7 @@ macro_rules! content {
     (encounter { $($field:ident : $ty:ty),* $(,)? } beside { $($beside:ident : $beside_ty:ty),* $(,)? }) => {
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub(super) struct Content {
-            start: Register<Option<Phi<String>>>,
+            start: Register<Option<Phi<SmolStr>>>,
             $($field: Register<$ty>,)*
             $($beside: Register<$beside_ty>,)*
         }
@@ -43,7 +44,7 @@ macro_rules! content {
                 self.$beside.get().clone()
             })*
 
-            pub(super) fn start(&self) -> Option<Phi<String>> {
+            pub(super) fn start(&self) -> Option<Phi<SmolStr>> {
                 self.start.get().clone()
             }
         }
@@ -69,11 +70,11 @@ content! {
         diagnosis: Vec<EncounterDiagnosis>,
         procedure: Vec<EncounterProcedure>,
         admit_source: Option<CodeableConcept>,
-        financial_class: Option<String>,
+        financial_class: Option<SmolStr>,
         reason_code: Option<Phi<CodeableConcept>>,
         priority: Option<CodeableConcept>,
         pre_admit_number: Option<Identifier>,
-        re_admission: Option<String>,
+        re_admission: Option<SmolStr>,
     }
     beside {
         patient: Patient,

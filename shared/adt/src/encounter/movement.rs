@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     clinical::{EncounterChange, EncounterEvent, EncounterLocation},
@@ -21,9 +22,9 @@ pub(super) struct Movement {
     stamp: Stamp,
     change: EncounterChange,
     /// Of a snapshot.
-    status: Option<String>,
+    status: Option<SmolStr>,
     location: Vec<EncounterLocation>,
-    pub(super) end: Option<Phi<String>>,
+    pub(super) end: Option<Phi<SmolStr>>,
     pub(super) disposition: Option<CodeableConcept>,
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn source(facility: Option<&str>, salt: &str, occurred: &str, sent: &
         control_id: None,
         sending_application: None,
         sending_facility: facility.map(Into::into),
-        occurred_at: (!occurred.is_empty()).then(|| Phi::new(at(occurred).to_rfc3339())),
+        occurred_at: (!occurred.is_empty()).then(|| Phi::new(at(occurred).to_rfc3339().into())),
         sent_at,
         received_at: Timestamp::from_millis(0),
         profile: None,
@@ -110,7 +110,7 @@ impl Told for EncounterEvent {
         self
     }
     fn ended(mut self, clock: &str) -> Self {
-        self.encounter.period = Some(Period { start: None, end: Some(Phi::new(at(clock).to_rfc3339())) });
+        self.encounter.period = Some(Period { start: None, end: Some(Phi::new(at(clock).to_rfc3339().into())) });
         self
     }
     fn disposed(mut self, code: &str) -> Self {

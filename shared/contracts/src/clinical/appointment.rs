@@ -1,6 +1,7 @@
 //! Appointments.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{Coverage, EncounterDiagnosis, EncounterLocation, EventSource, Guarantor};
 use crate::{
@@ -9,8 +10,8 @@ use crate::{
     fhir::{CodeableConcept, Identifier, Patient, Practitioner, record},
 };
 
-type Text = Option<String>;
-type PhiText = Option<Phi<String>>;
+type Text = Option<SmolStr>;
+type PhiText = Option<Phi<SmolStr>>;
 
 /// An appointment as of an event, with what an eligibility check needs (`clinical.appointment.v1`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +46,7 @@ record! {
         /// SCH-1 placer (type PLAC), SCH-2 filler (type FILL).
         identifier: Vec<Identifier>,
         /// proposed | pending | booked | arrived | fulfilled | cancelled | noshow | entered-in-error | checked-in | waitlist.
-        status: String,
+        status: SmolStr,
         /// SCH-25 as sent.
         status_code: Option<CodeableConcept>,
         /// SCH-6; of a cancellation its reason.

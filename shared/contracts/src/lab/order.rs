@@ -1,6 +1,7 @@
 //! Orders.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::{Observation, Specimen};
 use crate::{
@@ -10,8 +11,8 @@ use crate::{
     fhir::{CodeableConcept, Identifier, Patient, Period, Practitioner, record},
 };
 
-type Text = Option<String>;
-type PhiText = Option<Phi<String>>;
+type Text = Option<SmolStr>;
+type PhiText = Option<Phi<SmolStr>>;
 
 /// The orders placed together for one patient (`lab.order.v1`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ record! {
         /// ORC-1, table 0119: NW, CA, XO, OC, SC …
         order_control: Text,
         /// draft | active | on-hold | revoked | completed | entered-in-error | unknown.
-        status: String,
+        status: SmolStr,
         /// ORC-5 as sent.
         status_code: Text,
         /// routine | urgent | asap | stat (ORC-7.6, OBR-27.6, OBR-5).
@@ -58,7 +59,7 @@ record! {
         /// OBR-4.
         code: CodeableConcept,
         /// OBR-24.
-        category: Vec<String>,
+        category: Vec<SmolStr>,
         /// ORC-9.
         authored_on: PhiText,
         /// OBR-6, ORC-7.4 and ORC-7.5, OBR-27.4.
@@ -78,7 +79,7 @@ record! {
         /// OBX of the order: answers to questions at order entry.
         supporting_info: Vec<Observation>,
         /// NTE-3 of the order.
-        note: Vec<Phi<String>>,
+        note: Vec<Phi<SmolStr>>,
         /// ORC-8, OBR-29: the order this one follows.
         parent: Option<Identifier>,
     }

@@ -112,7 +112,7 @@ fn refusal(rejected: &InboundRejected) -> Refusal {
         answer: rejected.ack_code.clone(),
         reason: rejected.reason_code.clone(),
         code: rejected.error_code,
-        location: rejected.error_location.clone(),
+        location: rejected.error_location.as_deref().map(str::to_owned),
     }
 }
 

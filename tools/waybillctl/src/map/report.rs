@@ -28,7 +28,7 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(feed: &Feed, as_json: bool, in_short: bool) -> Self {
         Self {
-            profile: feed.profile.clone(),
+            profile: feed.profile.to_string(),
             as_json,
             in_short,
             messages: Vec::new(),

@@ -1,6 +1,7 @@
 //! The judgement of a request.
 
 use sha2::{Digest, Sha256};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use waybill_contracts::{
     Body, EventId, MessageId, Timestamp,
     body::FHIR_JSON,
@@ -153,9 +154,9 @@ struct Receipt<'r> {
     id: MessageId,
     sha256: [u8; 32],
     sent_at: Option<Timestamp>,
-    message_type: Option<String>,
-    control_id: Option<String>,
-    sender: Option<String>,
+    message_type: Option<SmolStr>,
+    control_id: Option<SmolStr>,
+    sender: Option<SmolStr>,
 }
 
 impl<'r> Receipt<'r> {
@@ -180,14 +181,14 @@ impl<'r> Receipt<'r> {
             place = format!("{place}|{id}");
         }
         let message_type = plan.map(|plan| match plan.bundle.kind {
-            Kind::Single => plan.bundle.type_name.to_string(),
-            _ => format!("Bundle/{}", &*plan.bundle.type_name),
+            Kind::Single => plan.bundle.type_name.to_smolstr(),
+            _ => format_smolstr!("Bundle/{}", &*plan.bundle.type_name),
         });
         let control_id = plan
-            .and_then(|plan| plan.bundle.identifier.as_ref()?.value.as_deref().map(str::to_owned))
-            .or_else(|| header.as_ref()?.id.as_deref().map(str::to_owned))
-            .or_else(|| request.request_id.map(str::to_owned));
-        let sender = header.and_then(|header| header.source?.name.map(|name| name.to_string()));
+            .and_then(|plan| plan.bundle.identifier.as_ref()?.value.as_deref().map(SmolStr::from))
+            .or_else(|| header.as_ref()?.id.as_deref().map(SmolStr::from))
+            .or_else(|| request.request_id.map(SmolStr::from));
+        let sender = header.and_then(|header| header.source?.name.map(|name| name.to_smolstr()));
         Self {
             feed,
             request,
@@ -298,7 +299,7 @@ impl<'r> Receipt<'r> {
     fn inbound(&self, warnings: Vec<String>) -> InboundMessage {
         InboundMessage {
             message_id: self.id,
-            feed: self.feed.name.clone(),
+            feed: self.feed.name.clone().into(),
             protocol: Protocol::FhirHttp,
             sending_application: self.sender.clone(),
             sending_facility: None,
@@ -306,7 +307,7 @@ impl<'r> Receipt<'r> {
             receiving_facility: None,
             message_type: self.message_type.clone(),
             control_id: self.control_id.clone(),
-            version: Some(VERSION.to_owned()),
+            version: Some(VERSION.into()),
             character_set: None,
             sent_at: self.sent_at,
             received_at: self.received_at,
@@ -328,7 +329,7 @@ impl<'r> Receipt<'r> {
     fn rejected_with(&self, issue: Option<&Issue>, body: Body) -> InboundRejected {
         InboundRejected {
             message_id: self.id,
-            feed: self.feed.name.clone(),
+            feed: self.feed.name.clone().into(),
             protocol: Protocol::FhirHttp,
             sending_application: self.sender.clone(),
             sending_facility: None,
@@ -336,7 +337,7 @@ impl<'r> Receipt<'r> {
             receiving_facility: None,
             message_type: self.message_type.clone(),
             control_id: self.control_id.clone(),
-            version: Some(VERSION.to_owned()),
+            version: Some(VERSION.into()),
             character_set: None,
             sent_at: self.sent_at,
             received_at: self.received_at,
@@ -346,7 +347,7 @@ impl<'r> Receipt<'r> {
             batch_control_id: None,
             batch_index: None,
             reason_code: issue.map(|issue| reason_of(issue).into()).unwrap_or_default(),
-            error_location: issue.and_then(|issue| issue.expression.clone()),
+            error_location: issue.and_then(|issue| issue.expression.as_deref().map(SmolStr::from)),
             error_code: None,
             body,
         }
@@ -361,7 +362,7 @@ impl<'r> Receipt<'r> {
             MessageId::derive_hashed(&self.feed.name, &format!("{}#{at}", self.id), self.sent_at, &sha256);
         InboundRejected {
             message_id: id,
-            message_type: Some(plan.bundle.entries[at].head.resource_type.to_string())
+            message_type: Some(plan.bundle.entries[at].head.resource_type.to_smolstr())
                 .filter(|name| !name.is_empty()),
             sha256: sha256.to_vec(),
             batch_id: Some(self.id),

@@ -1,5 +1,6 @@
 //! Appointment.
 
+use smol_str::{SmolStr, ToSmolStr};
 use waybill_contracts::{Phi, clinical, clinical::AppointmentEvent};
 use waybill_fhir::{Target, resources::Appointment, types::Reference};
 
@@ -61,7 +62,7 @@ fn appointment(content: &Content<'_, '_>, at: usize, read: &Appointment<'_>) -> 
         start: date_time(read.start.as_ref()),
         end: date_time(read.end.as_ref()),
         minutes_duration: read.minutes_duration,
-        priority: read.priority.map(|priority| priority.to_string()),
+        priority: read.priority.map(|priority| priority.to_smolstr()),
         created: date_time(read.created.as_ref()),
         comment: phi(&read.comment).or_else(|| phi(&read.description)),
         participant: people_found,
@@ -71,10 +72,10 @@ fn appointment(content: &Content<'_, '_>, at: usize, read: &Appointment<'_>) -> 
 }
 
 /// Type of what a participant's reference means.
-fn kind_of(content: &Content<'_, '_>, at: usize, actor: &Reference<'_>) -> Option<String> {
+fn kind_of(content: &Content<'_, '_>, at: usize, actor: &Reference<'_>) -> Option<SmolStr> {
     if let Some(found) = content.find(at, actor) {
-        return Some(found.resource_type.to_owned());
+        return Some(found.resource_type.into());
     }
     let literal = actor.reference.as_deref().map(Target::of).and_then(|target| target.resource_type());
-    literal.or(actor.r#type.as_deref()).map(str::to_owned)
+    literal.or(actor.r#type.as_deref()).map(SmolStr::from)
 }

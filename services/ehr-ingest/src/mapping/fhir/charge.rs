@@ -1,5 +1,6 @@
 //! ChargeItem and Claim.
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     billing::{self, ChargeEvent},
@@ -49,7 +50,7 @@ pub(super) fn of_charge_item(content: &Content<'_, '_>, at: usize) -> Option<Eve
 fn only_numbered(number: Identifier) -> clinical::Encounter {
     clinical::Encounter {
         identifier: vec![number],
-        status: "unknown".to_owned(),
+        status: SmolStr::new_static("unknown"),
         ..clinical::Encounter::default()
     }
 }
@@ -62,7 +63,7 @@ fn charge_item(content: &Content<'_, '_>, at: usize, read: &ChargeItem<'_>) -> b
     let reasons = (1..).zip(phi_concepts(&read.reason));
     billing::ChargeItem {
         identifier: identifiers(&read.identifier),
-        r#type: "charge".to_owned(),
+        r#type: SmolStr::new_static("charge"),
         status: text(&read.status),
         occurrence: occurrence(read.occurrence_date_time.as_ref(), read.occurrence_period.as_ref()),
         posted: date_time(read.entered_date.as_ref()),
@@ -117,8 +118,8 @@ fn logical_id(content: &Content<'_, '_>, at: usize) -> Option<Identifier> {
         |base| format!("{base}Claim"),
     );
     Some(Identifier {
-        r#type: Some("RI".to_owned()),
-        system: Some(system),
+        r#type: Some(SmolStr::new_static("RI")),
+        system: Some(system.into()),
         value: Phi::from(id),
         ..Identifier::default()
     })
@@ -133,13 +134,13 @@ fn diagnosis(content: &Content<'_, '_>, at: usize, read: &ClaimDiagnosis<'_>) ->
         rank: read.sequence,
         // Value set ex-diagnosistype, in the letters of table 0052 where it has the same.
         r#use: code(read.r#type.first()).map(|kind| match kind.as_str() {
-            "admitting" => "A".to_owned(),
-            "discharge" => "F".to_owned(),
+            "admitting" => SmolStr::new_static("A"),
+            "discharge" => SmolStr::new_static("F"),
             _ => kind,
         }),
         present_on_admission: code(read.on_admission.as_ref()).map(|code| match code.as_str() {
             // Value set ex-diagnosis-on-admission has `y`, `n`, `u` and `w`.
-            "y" | "n" | "u" | "w" => code.to_uppercase(),
+            "y" | "n" | "u" | "w" => code.to_uppercase().into(),
             _ => code,
         }),
         ..found
@@ -177,7 +178,7 @@ fn encounter_of(content: &Content<'_, '_>, at: usize, read: &Claim<'_>) -> clini
                 Some(only_numbered(encounter::visit(content, at, Some(reference))?))
             })
             .unwrap_or_else(|| clinical::Encounter {
-                status: "unknown".to_owned(),
+                status: SmolStr::new_static("unknown"),
                 ..clinical::Encounter::default()
             }),
     };
@@ -218,13 +219,13 @@ fn encounter_of(content: &Content<'_, '_>, at: usize, read: &Claim<'_>) -> clini
 }
 
 /// Value set claim-careteamrole in the words of the events.
-fn role_of(member: &CareTeam<'_>) -> String {
+fn role_of(member: &CareTeam<'_>) -> SmolStr {
     match code(member.role.as_ref()) {
-        None => "performer".to_owned(),
+        None => SmolStr::new_static("performer"),
         Some(role) => match role.as_str() {
-            "primary" | "performing" | "rendering" => "performer".to_owned(),
-            "attending" => "attender".to_owned(),
-            "referring" => "referrer".to_owned(),
+            "primary" | "performing" | "rendering" => SmolStr::new_static("performer"),
+            "attending" => SmolStr::new_static("attender"),
+            "referring" => SmolStr::new_static("referrer"),
             _ => role,
         },
     }
@@ -248,8 +249,8 @@ impl Lines<'_, '_, '_> {
         let serviced = occurrence(item.serviced_date.as_ref(), item.serviced_period.as_ref());
         billing::ChargeItem {
             identifier: item.sequence.map(number_of).into_iter().collect(),
-            r#type: "charge".to_owned(),
-            status: status_of(self.read).map(str::to_owned),
+            r#type: SmolStr::new_static("charge"),
+            status: status_of(self.read).map(SmolStr::new_static),
             occurrence: serviced.or_else(|| period(self.read.billable_period.as_ref())),
             posted: moment(self.read.created.as_ref(), None),
             code: Phi::new(opt_concept(item.product_or_service.as_ref()).unwrap_or_default()),
@@ -291,8 +292,8 @@ fn status_of(read: &Claim<'_>) -> Option<&'static str> {
 /// The number that an item has in its claim.
 fn number_of(sequence: i32) -> Identifier {
     Identifier {
-        r#type: Some("ITEM".to_owned()),
-        value: Phi::new(sequence.to_string()),
+        r#type: Some(SmolStr::new_static("ITEM")),
+        value: Phi::new(sequence.to_string().into()),
         ..Identifier::default()
     }
 }

@@ -5,6 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
+use smol_str::{SmolStr, ToSmolStr};
 use waybill_contracts::{
     EventId, Phi,
     clinical::{self, EventSource},
@@ -280,10 +281,10 @@ impl<'c, 'a> Content<'c, 'a> {
             Some(base) => format!("{base}{resource_type}"),
             None => format!("urn:waybill:feed:{}:{resource_type}", self.inbound.feed),
         };
-        let kind = Some("RI".to_owned());
+        let kind = Some(SmolStr::new_static("RI"));
         Some(fhir::Identifier {
             r#type: kind,
-            system: Some(system),
+            system: Some(system.into()),
             value: Phi::from(id),
             ..fhir::Identifier::default()
         })
@@ -316,12 +317,12 @@ impl<'c, 'a> Content<'c, 'a> {
     pub(super) fn source(&self, at: usize) -> EventSource {
         let entry = &self.plan.bundle.entries[at];
         let updated = entry.head.meta.as_ref().and_then(|meta| meta.last_updated.as_ref());
-        let occurred = updated.map(|at| at.as_str().to_owned());
-        let came_in = || self.inbound.sent_at.unwrap_or(self.inbound.received_at).to_rfc3339();
+        let occurred = updated.map(|at| SmolStr::new(at.as_str()));
+        let came_in = || self.inbound.sent_at.unwrap_or(self.inbound.received_at).to_rfc3339().into();
         EventSource {
             message_id: self.inbound.message_id,
             feed: self.inbound.feed.clone(),
-            message_type: Some(entry.head.resource_type.to_string()),
+            message_type: Some(entry.head.resource_type.to_smolstr()),
             control_id: self.inbound.control_id.clone(),
             sending_application: self.inbound.sending_application.clone(),
             sending_facility: self.inbound.sending_facility.clone(),

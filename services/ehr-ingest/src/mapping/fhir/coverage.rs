@@ -1,5 +1,6 @@
 //! Coverages, with payer and subscriber spelled out, and who pays the rest.
 
+use smol_str::SmolStr;
 use waybill_contracts::{Phi, clinical, fhir};
 use waybill_fhir::{
     resources::{
@@ -144,8 +145,8 @@ fn coverage(content: &Content<'_, '_>, found: Found<'_>) -> Option<clinical::Cov
 #[derive(Default)]
 struct Subscriber {
     name: Option<fhir::HumanName>,
-    birth_date: Option<Phi<String>>,
-    gender: Option<String>,
+    birth_date: Option<Phi<SmolStr>>,
+    gender: Option<SmolStr>,
     address: Option<fhir::Address>,
 }
 
@@ -185,7 +186,7 @@ pub(super) fn guarantors(
 }
 
 fn guarantor(content: &Content<'_, '_>, from: usize, party: &Reference<'_>) -> Option<clinical::Guarantor> {
-    let whole = |family: Option<Phi<String>>| {
+    let whole = |family: Option<Phi<SmolStr>>| {
         let name =
             family.map(|family| fhir::HumanName { family: Some(family), ..fhir::HumanName::default() });
         name.into_iter().collect::<Vec<_>>()
@@ -204,7 +205,7 @@ fn guarantor(content: &Content<'_, '_>, from: usize, party: &Reference<'_>) -> O
             name: names(&read.name),
             address: addresses(&read.address),
             telecom: telecoms(&read.telecom),
-            relationship: Some("self".to_owned()),
+            relationship: Some(SmolStr::new_static("self")),
         }),
         Organization::TYPE => found.read::<Organization<'_>>().map(|read| clinical::Guarantor {
             identifier: identifiers(&read.identifier),

@@ -1,5 +1,6 @@
 //! FHIR's data types as the events have them: the elements are the same, the texts become owned.
 
+use smol_str::SmolStr;
 use waybill_contracts::{Phi, fhir, lab};
 use waybill_fhir::{
     date::DateTime,
@@ -14,24 +15,24 @@ use super::identity::type_code;
 /// NPI of the United States.
 pub(super) const NPI: &str = "http://hl7.org/fhir/sid/us-npi";
 
-pub(super) fn text(value: &OptText<'_>) -> Option<String> {
-    value.as_deref().map(str::to_owned)
+pub(super) fn text(value: &OptText<'_>) -> Option<SmolStr> {
+    value.as_deref().map(SmolStr::from)
 }
 
-pub(super) fn phi(value: &OptText<'_>) -> Option<Phi<String>> {
+pub(super) fn phi(value: &OptText<'_>) -> Option<Phi<SmolStr>> {
     value.as_deref().map(Phi::from)
 }
 
-fn phis(values: &Texts<'_>) -> Vec<Phi<String>> {
+fn phis(values: &Texts<'_>) -> Vec<Phi<SmolStr>> {
     values.iter().flatten().map(|value| Phi::from(&**value)).collect()
 }
 
-pub(super) fn date_time(value: Option<&DateTime<'_>>) -> Option<Phi<String>> {
+pub(super) fn date_time(value: Option<&DateTime<'_>>) -> Option<Phi<SmolStr>> {
     value.map(|value| Phi::from(value.as_str()))
 }
 
 /// Of a choice between a moment and a span: the moment, else the beginning.
-pub(super) fn moment(at: Option<&DateTime<'_>>, span: Option<&Period<'_>>) -> Option<Phi<String>> {
+pub(super) fn moment(at: Option<&DateTime<'_>>, span: Option<&Period<'_>>) -> Option<Phi<SmolStr>> {
     date_time(at.or_else(|| span?.start.as_ref()))
 }
 
@@ -75,8 +76,8 @@ pub(super) fn phi_concepts(values: &[CodeableConcept<'_>]) -> Vec<Phi<fhir::Code
 }
 
 /// The codes alone, of every coding; the text where there is none.
-pub(super) fn codes(values: &[CodeableConcept<'_>]) -> Vec<String> {
-    let mut codes: Vec<String> = Vec::new();
+pub(super) fn codes(values: &[CodeableConcept<'_>]) -> Vec<SmolStr> {
+    let mut codes: Vec<SmolStr> = Vec::new();
     for value in values {
         let before = codes.len();
         codes.extend(value.coding.iter().filter_map(|coding| text(&coding.code)));
@@ -88,7 +89,7 @@ pub(super) fn codes(values: &[CodeableConcept<'_>]) -> Vec<String> {
 }
 
 /// The first code, else the text.
-pub(super) fn code(value: Option<&CodeableConcept<'_>>) -> Option<String> {
+pub(super) fn code(value: Option<&CodeableConcept<'_>>) -> Option<SmolStr> {
     let value = value?;
     value.coding.iter().find_map(|coding| text(&coding.code)).or_else(|| text(&value.text))
 }
@@ -96,10 +97,10 @@ pub(super) fn code(value: Option<&CodeableConcept<'_>>) -> Option<String> {
 /// `None` without a value.
 pub(super) fn identifier(value: &Identifier<'_>) -> Option<fhir::Identifier> {
     let system = text(&value.system);
-    let npi = || (system.as_deref() == Some(NPI)).then(|| "NPI".to_owned());
+    let npi = || (system.as_deref() == Some(NPI)).then(|| SmolStr::new_static("NPI"));
     Some(fhir::Identifier {
         r#use: text(&value.r#use),
-        r#type: type_code(value.r#type.as_ref()).map(str::to_owned).or_else(npi),
+        r#type: type_code(value.r#type.as_ref()).map(SmolStr::from).or_else(npi),
         value: Phi::from(value.value.as_deref()?),
         system,
         assigner: value.assigner.as_ref().and_then(|assigner| text(&assigner.display)),
@@ -165,7 +166,7 @@ pub(super) fn telecoms(values: &[ContactPoint<'_>]) -> Vec<fhir::ContactPoint> {
 
 pub(super) fn money(value: Option<&Money<'_>>) -> Option<fhir::Money> {
     let value = value?;
-    Some(fhir::Money { value: value.value?.0.to_owned(), currency: text(&value.currency) })
+    Some(fhir::Money { value: value.value?.0.into(), currency: text(&value.currency) })
 }
 
 /// `None` without a value: a unit alone says nothing.
@@ -173,7 +174,7 @@ pub(super) fn quantity(value: Option<&Quantity<'_>>) -> Option<lab::Quantity> {
     let value = value?;
     Some(lab::Quantity {
         comparator: text(&value.comparator),
-        value: value.value?.0.to_owned(),
+        value: value.value?.0.into(),
         unit: text(&value.unit),
         system: text(&value.system),
         code: text(&value.code),

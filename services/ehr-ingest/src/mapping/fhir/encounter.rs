@@ -1,5 +1,6 @@
 //! Encounter, with the conditions, procedures and observations that belong to it.
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     clinical::{
@@ -113,8 +114,8 @@ fn logical_id(content: &Content<'_, '_>, at: usize, id: &str) -> Identifier {
         |base| format!("{base}Encounter"),
     );
     Identifier {
-        r#type: Some("RI".to_owned()),
-        system: Some(system),
+        r#type: Some(SmolStr::new_static("RI")),
+        system: Some(system.into()),
         value: Phi::from(id),
         ..Identifier::default()
     }
@@ -177,12 +178,12 @@ fn locations(content: &Content<'_, '_>, at: usize, read: &Encounter<'_>) -> Vec<
 /// v3-ParticipationType in the words of the events; what has none stays as sent.
 fn participant(content: &Content<'_, '_>, at: usize, read: &Participant<'_>) -> Option<Practitioner> {
     let role = code(read.r#type.first()).map(|role| match role.as_str() {
-        "ATND" => "attender".to_owned(),
-        "REF" => "referrer".to_owned(),
-        "CON" => "consultant".to_owned(),
-        "ADM" => "admitter".to_owned(),
-        "PPRF" | "SPRF" | "PRF" => "performer".to_owned(),
-        "DIS" => "discharger".to_owned(),
+        "ATND" => SmolStr::new_static("attender"),
+        "REF" => SmolStr::new_static("referrer"),
+        "CON" => SmolStr::new_static("consultant"),
+        "ADM" => SmolStr::new_static("admitter"),
+        "PPRF" | "SPRF" | "PRF" => SmolStr::new_static("performer"),
+        "DIS" => SmolStr::new_static("discharger"),
         _ => role,
     });
     people::practitioner(content, at, read.individual.as_ref()?, role.as_deref())
@@ -208,8 +209,8 @@ fn diagnoses(content: &Content<'_, '_>, at: usize, read: &Encounter<'_>) -> Vec<
         seen.extend(condition.filter(|condition| condition.is_entry).map(|condition| condition.from));
         let role = code(entry.r#use.as_ref()).map(|role| match role.as_str() {
             // Table 0052 where it has the same.
-            "AD" => "A".to_owned(),
-            "DD" => "F".to_owned(),
+            "AD" => SmolStr::new_static("A"),
+            "DD" => SmolStr::new_static("F"),
             _ => role,
         });
         let diagnosis = condition.and_then(diagnosis).or_else(|| {

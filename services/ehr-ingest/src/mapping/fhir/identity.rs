@@ -8,6 +8,7 @@
 //! Who is known by a logical id alone (`Patient/123`) is known by it within its server: the base of an absolute
 //! reference, else the feed.
 
+use smol_str::SmolStr;
 use waybill_contracts::{Phi, fhir};
 use waybill_fhir::{
     Bundle, Target,
@@ -30,7 +31,7 @@ pub(crate) struct Identity {
     pub(crate) authority: String,
     /// Identifier.
     pub(crate) value: String,
-    system: Option<String>,
+    system: Option<SmolStr>,
     kind: Option<&'static str>,
 }
 
@@ -38,9 +39,9 @@ impl Identity {
     /// A patient of whom nothing else is known.
     pub(crate) fn patient(&self) -> fhir::Patient {
         let identifier = fhir::Identifier {
-            r#type: self.kind.map(str::to_owned),
+            r#type: self.kind.map(SmolStr::new_static),
             system: self.system.clone(),
-            value: Phi::new(self.value.clone()),
+            value: Phi::new(self.value.clone().into()),
             ..fhir::Identifier::default()
         };
         fhir::Patient { identifier: vec![identifier], active: true, ..fhir::Patient::default() }
@@ -101,7 +102,7 @@ fn of_token(system: Option<&str>, value: &str, feed: &Feed) -> Identity {
     Identity {
         authority: authority.trim().to_owned(),
         value: value.to_owned(),
-        system: system.or(feed.default_authority.as_deref()).map(str::to_owned),
+        system: system.or(feed.default_authority.as_deref()).map(SmolStr::from),
         kind: None,
     }
 }
@@ -117,7 +118,7 @@ fn of_logical_id(base: Option<&str>, id: &str, feed: &Feed) -> Identity {
     Identity {
         authority: system.clone(),
         value: id.to_owned(),
-        system: Some(system),
+        system: Some(system.into()),
         kind: Some(RESOURCE_ID),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use smol_str::{SmolStr, ToSmolStr};
 use waybill_contracts::{Phi, fhir, lab};
 use waybill_fhir::{
     resources::{Component, Observation, ReferenceRange},
@@ -75,7 +76,7 @@ fn observation(content: &Content<'_, '_>, from: usize, read: &Observation<'_>) -
         status: text(&read.status).unwrap_or_default(),
         value_quantity: value_quantity(read.value_quantity.as_ref(), read.value_integer),
         value_codeable_concept: opt_concept(read.value_codeable_concept.as_ref()),
-        value_string: phi(&read.value_string).or_else(|| boolean(read.value_boolean)),
+        value_string: string(read.value_string.as_deref(), read.value_boolean),
         value_range: range(read.value_range.as_ref()),
         value_ratio: ratio(read.value_ratio.as_ref()),
         value_date_time: date_time(read.value_date_time.as_ref()),
@@ -103,11 +104,11 @@ fn observation(content: &Content<'_, '_>, from: usize, read: &Observation<'_>) -
 fn component(whole: &lab::Observation, read: &Component<'_>, panel: usize) -> lab::Observation {
     let mut component = lab::Observation {
         code: opt_concept(read.code.as_ref()).unwrap_or_default(),
-        sub_id: Some(panel.to_string()),
+        sub_id: Some(panel.to_string().into()),
         status: whole.status.clone(),
         value_quantity: value_quantity(read.value_quantity.as_ref(), read.value_integer),
         value_codeable_concept: opt_concept(read.value_codeable_concept.as_ref()),
-        value_string: phi(&read.value_string).or_else(|| boolean(read.value_boolean)),
+        value_string: string(read.value_string.as_deref(), read.value_boolean),
         value_range: range(read.value_range.as_ref()),
         value_ratio: ratio(read.value_ratio.as_ref()),
         value_date_time: date_time(read.value_date_time.as_ref()),
@@ -140,22 +141,22 @@ fn note_absence(observation: &mut lab::Observation) {
     if has_value {
         observation.data_absent_reason = None;
     } else {
-        observation.data_absent_reason.get_or_insert_with(|| "unknown".to_owned());
+        observation.data_absent_reason.get_or_insert_with(|| SmolStr::new_static("unknown"));
     }
 }
 
 fn value_quantity(sent: Option<&Quantity<'_>>, integer: Option<i64>) -> Option<lab::Quantity> {
     let of_integer =
-        || integer.map(|value| lab::Quantity { value: value.to_string(), ..lab::Quantity::default() });
+        || integer.map(|value| lab::Quantity { value: value.to_smolstr(), ..lab::Quantity::default() });
     quantity(sent).or_else(of_integer)
 }
 
-fn boolean(value: Option<bool>) -> Option<Phi<String>> {
-    value.map(|value| Phi::new(value.to_string()))
+fn string(text: Option<&str>, boolean: Option<bool>) -> Option<Phi<String>> {
+    text.map(str::to_owned).or_else(|| boolean.map(|value| value.to_string())).map(Phi::new)
 }
 
 /// As OBX-7 writes it: the text, else `low - high`, `>= low` or `<= high`; several with a semicolon between them.
-fn reference_range(ranges: &[ReferenceRange<'_>]) -> Option<String> {
+fn reference_range(ranges: &[ReferenceRange<'_>]) -> Option<SmolStr> {
     let bound = |bound: &Option<Quantity<'_>>| {
         let bound = bound.as_ref()?;
         let unit = bound.unit.as_deref().or(bound.code.as_deref());
@@ -165,14 +166,14 @@ fn reference_range(ranges: &[ReferenceRange<'_>]) -> Option<String> {
     let number = |bound: &Option<Quantity<'_>>| Some(bound.as_ref()?.value?.0.to_owned());
     let one = |range: &ReferenceRange<'_>| {
         text(&range.text).or_else(|| match (number(&range.low), bound(&range.low), bound(&range.high)) {
-            (Some(low), _, Some(high)) => Some(format!("{low} - {high}")),
-            (_, Some(low), None) => Some(format!(">= {low}")),
-            (None, _, Some(high)) => Some(format!("<= {high}")),
+            (Some(low), _, Some(high)) => Some(format!("{low} - {high}").into()),
+            (_, Some(low), None) => Some(format!(">= {low}").into()),
+            (None, _, Some(high)) => Some(format!("<= {high}").into()),
             _ => None,
         })
     };
-    let texts: Vec<String> = ranges.iter().filter_map(one).collect();
-    (!texts.is_empty()).then(|| texts.join("; "))
+    let texts: Vec<SmolStr> = ranges.iter().filter_map(one).collect();
+    (!texts.is_empty()).then(|| texts.join("; ").into())
 }
 
 /// Table 0078: what must be told at once.

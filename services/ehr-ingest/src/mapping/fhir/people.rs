@@ -1,5 +1,6 @@
 //! Who and where: practitioners, organizations and places behind references.
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     clinical::EncounterLocation,
@@ -31,7 +32,7 @@ pub(super) fn practitioner(
     (identifier.is_some() || name.is_some()).then(|| Practitioner {
         identifier,
         name,
-        role: role.map(str::to_owned),
+        role: role.map(SmolStr::from),
     })
 }
 
@@ -94,9 +95,9 @@ pub(super) fn identifier_in(reference: &Reference<'_>) -> Option<Identifier> {
             let (system, value) = split_token(token);
             (!value.is_empty()).then(|| Identifier {
                 r#use: None,
-                r#type: (system == NPI).then(|| "NPI".to_owned()),
-                system: Some(system).filter(|system| !system.is_empty()),
-                value: Phi::new(value),
+                r#type: (system == NPI).then(|| SmolStr::new_static("NPI")),
+                system: Some(system.into()).filter(|system: &SmolStr| !system.is_empty()),
+                value: Phi::new(value.into()),
                 assigner: None,
             })
         }
@@ -120,7 +121,7 @@ pub(super) fn organization(
     content: &Content<'_, '_>,
     from: usize,
     reference: &Reference<'_>,
-) -> (Option<Identifier>, Option<String>) {
+) -> (Option<Identifier>, Option<SmolStr>) {
     let found: Option<Organization<'_>> = content.read(from, Some(reference));
     let id = found.as_ref().and_then(|found| best(&found.identifier)).or_else(|| identifier_in(reference));
     let name = found.and_then(|found| text(&found.name)).or_else(|| text(&reference.display));

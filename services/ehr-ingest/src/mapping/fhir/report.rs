@@ -1,5 +1,6 @@
 //! DiagnosticReport with its observations, and the part of the body that is the report.
 
+use smol_str::SmolStr;
 use waybill_contracts::{Body, body::FHIR_JSON, fhir, lab, lab::LabResult};
 use waybill_fhir::{
     resources::{DiagnosticReport, Observation, ServiceRequest, Specimen},
@@ -94,9 +95,9 @@ fn report(content: &Content<'_, '_>, at: usize, read: &DiagnosticReport<'_>) -> 
             .or_else(|| of_kind(&orders, "FILL")),
         status: match read.status.as_deref() {
             // FHIR's parent concept: `appended` is not in the events' list.
-            Some("appended") => "amended".to_owned(),
-            Some(status) => status.to_owned(),
-            None => String::new(),
+            Some("appended") => SmolStr::new_static("amended"),
+            Some(status) => status.into(),
+            None => SmolStr::default(),
         },
         code: read.code.as_ref().map(concept).unwrap_or_default(),
         category: codes(&read.category),

@@ -1,5 +1,6 @@
 //! ADT messages about a patient or a visit: A01 to A08, A11 to A13, A28, A31, A38.
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     clinical::{EncounterChange, EncounterEvent, PatientEvent},
     lab::Observation,
@@ -104,6 +105,6 @@ fn observations(segments: &[Segment<'_>], reading: &Reading) -> Vec<Observation>
 }
 
 /// The lines of a comment, NTE-3.
-pub(super) fn notes(nte: &Segment<'_>, reading: &Reading) -> Vec<waybill_contracts::Phi<String>> {
+pub(super) fn notes(nte: &Segment<'_>, reading: &Reading) -> Vec<waybill_contracts::Phi<SmolStr>> {
     nte.field(3).repetitions().filter_map(|line| phi(&line, reading)).collect()
 }

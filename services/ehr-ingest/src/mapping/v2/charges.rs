@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     billing::{ChargeEvent, ChargeItem},
@@ -121,7 +122,7 @@ fn visit(segments: &[Segment<'_>], reading: &Reading) -> Option<Encounter> {
         let account = first(segments, b"PID").and_then(|pid| patient::account(&pid, reading))?;
         return Some(Encounter {
             account: Some(account),
-            status: "unknown".to_owned(),
+            status: SmolStr::new_static("unknown"),
             ..Encounter::default()
         });
     };
@@ -130,7 +131,7 @@ fn visit(segments: &[Segment<'_>], reading: &Reading) -> Option<Encounter> {
         segments.iter().copied().filter(|segment| !matches!(segment.name(), b"DG1" | b"PR1")).collect();
     let mut visit = encounter::encounter(&of_visit, &pv1, EncounterChange::Unknown, reading);
     if visit.period.as_ref().is_some_and(|period| period.end.is_some()) {
-        "finished".clone_into(&mut visit.status);
+        visit.status = SmolStr::new_static("finished");
     }
     Some(visit)
 }
@@ -146,7 +147,7 @@ fn rank(diagnoses: &mut [EncounterDiagnosis]) {
     }
 }
 
-type Ranks = HashMap<String, i32>;
+type Ranks = HashMap<SmolStr, i32>;
 
 /// The rank of each diagnosis by its first code.
 fn ranks(diagnoses: &[EncounterDiagnosis]) -> Ranks {
@@ -156,9 +157,9 @@ fn ranks(diagnoses: &[EncounterDiagnosis]) -> Ranks {
 }
 
 /// As codes are compared: with or without the point (ICD-10 `S52.501A`, `S52501A`).
-fn code_of(diagnosis: &EncounterDiagnosis) -> Option<String> {
+fn code_of(diagnosis: &EncounterDiagnosis) -> Option<SmolStr> {
     let code = diagnosis.code.expose().coding.first()?.code.as_deref()?;
-    Some(code.replace('.', "").to_ascii_uppercase())
+    Some(code.replace('.', "").to_ascii_uppercase().into())
 }
 
 /// An FT1 with what follows it.
@@ -203,7 +204,7 @@ fn item(line: &Line<'_>, layout: Layout, ranks: &Ranks, reading: &Reading) -> Ch
             .into_iter()
             .filter_map(|(number, kind)| identifier(&field(number).repetition(1), kind, None, reading))
             .collect(),
-        r#type: statuses::charge_type(type_code.as_deref().unwrap_or_default()).to_owned(),
+        r#type: statuses::charge_type(type_code.as_deref().unwrap_or_default()).into(),
         type_code,
         status: None,
         occurrence: range(&field(4).repetition(1), reading),
@@ -255,12 +256,12 @@ fn diagnoses(line: &Line<'_>, layout: Layout, reading: &Reading) -> Vec<Encounte
 fn quantity(field: &Field<'_>, reading: &Reading) -> Option<Quantity> {
     let whole = field.repetition(1);
     let value = decimal(&leaf(&whole, 1).read(reading)?)?;
-    Some(Quantity { value, unit: leaf(&whole, 2).read(reading), ..Quantity::default() })
+    Some(Quantity { value: value.into(), unit: leaf(&whole, 2).read(reading), ..Quantity::default() })
 }
 
 /// CP: price and currency (MO) in the subcomponents of component 1; until 2.2 the number alone.
 fn money(field: &Field<'_>, reading: &Reading) -> Option<Money> {
     let price = field.repetition(1).component(1);
     let value = decimal(&price.subcomponent(1).read(reading)?)?;
-    Some(Money { value, currency: price.subcomponent(2).read(reading) })
+    Some(Money { value: value.into(), currency: price.subcomponent(2).read(reading) })
 }

@@ -3,6 +3,8 @@
 //! Source: the concept maps of HL7's v2-to-FHIR project; where those have no target, the text of the v2 table. What a
 //! table does not know never becomes something definite: statuses become `unknown`, other codes stay as sent.
 
+use smol_str::{SmolStr, StrExt, format_smolstr};
+
 const V3_ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 const V3_MARITAL_STATUS: &str = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus";
 const V3_NULL_FLAVOR: &str = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor";
@@ -216,8 +218,8 @@ pub(super) fn is_cdc_race(code: &str) -> bool {
 pub(super) const CDC_RACE: &str = "urn:oid:2.16.840.1.113883.6.238";
 
 /// Table 0396, CWE-3: URI of a coding system; names without one stay as sent.
-pub(super) fn code_system(name: &str) -> &str {
-    match name.to_ascii_uppercase().as_str() {
+pub(super) fn code_system(name: &str) -> SmolStr {
+    SmolStr::new_static(match name.to_ascii_uppercase_smolstr().as_str() {
         "LN" | "LOINC" => "http://loinc.org",
         "SCT" | "SNM" | "SNOMED" | "SNOMED-CT" | "SNOMED CT" | "SCT2" => "http://snomed.info/sct",
         "UCUM" => UCUM,
@@ -233,13 +235,13 @@ pub(super) fn code_system(name: &str) -> &str {
         "MVX" => "http://hl7.org/fhir/sid/mvx",
         "NUCC" => "http://nucc.org/provider-taxonomy",
         "CDCREC" => CDC_RACE,
-        _ => name,
-    }
+        _ => return name.into(),
+    })
 }
 
 /// CWE-14, -17, -20: the object identifier of a coding system, as the URI that its users know where there is one.
-pub(super) fn code_system_of_oid(oid: &str) -> String {
-    let known = match oid {
+pub(super) fn code_system_of_oid(oid: &str) -> SmolStr {
+    SmolStr::new_static(match oid {
         "2.16.840.1.113883.6.1" => "http://loinc.org",
         "2.16.840.1.113883.6.96" => "http://snomed.info/sct",
         "2.16.840.1.113883.6.8" => UCUM,
@@ -251,9 +253,8 @@ pub(super) fn code_system_of_oid(oid: &str) -> String {
         "2.16.840.1.113883.6.88" => "http://www.nlm.nih.gov/research/umls/rxnorm",
         "2.16.840.1.113883.6.69" => "http://hl7.org/fhir/sid/ndc",
         "2.16.840.1.113883.12.292" => "http://hl7.org/fhir/sid/cvx",
-        _ => return format!("urn:oid:{oid}"),
-    };
-    known.to_owned()
+        _ => return format_smolstr!("urn:oid:{oid}"),
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     clinical::{Encounter, EncounterChange, EncounterDiagnosis, EncounterLocation, EncounterProcedure},
@@ -58,7 +59,7 @@ pub(super) fn encounter(
     Encounter {
         identifier: visit_numbers(pv1, reading),
         account: first(segments, b"PID").and_then(|pid| patient::account(&pid, reading)),
-        status: status(change).to_owned(),
+        status: SmolStr::new_static(status(change)),
         class: class(pv1, change, reading),
         r#type: table(4, "HL70007").into_iter().collect(),
         service_type: table(10, "HL70069"),
@@ -95,7 +96,7 @@ fn visit_number(pv1: &Segment<'_>, field: usize, reading: &Reading) -> Option<Id
 
 /// The visit number, PV1-19: one by its place, whatever type it was sent with (v2-to-FHIR, PV1[Encounter]).
 pub(super) fn visit(pv1: &Segment<'_>, reading: &Reading) -> Option<Identifier> {
-    Some(Identifier { r#type: Some("VN".to_owned()), ..visit_number(pv1, 19, reading)? })
+    Some(Identifier { r#type: Some(SmolStr::new_static("VN")), ..visit_number(pv1, 19, reading)? })
 }
 
 /// PV1-2; where it is empty, what A06 and A07 say by themselves.
@@ -109,9 +110,9 @@ fn class(pv1: &Segment<'_>, change: EncounterChange, reading: &Reading) -> Optio
     };
     let (system, code, display) = codes::encounter_class(code);
     Some(Coding {
-        system: Some(system.to_owned()),
-        code: Some(code.to_owned()),
-        display: display.map(str::to_owned),
+        system: Some(SmolStr::new_static(system)),
+        code: Some(code.into()),
+        display: display.map(SmolStr::new_static),
     })
 }
 
@@ -142,13 +143,14 @@ fn locations(pv1: &Segment<'_>, change: EncounterChange, reading: &Reading) -> V
 fn participants(segments: &[Segment<'_>], pv1: &Segment<'_>, reading: &Reading) -> Vec<Practitioner> {
     const FIELDS: [(usize, &str); 4] =
         [(7, "attender"), (8, "referrer"), (9, "consultant"), (17, "admitter")];
-    let mut found: Vec<Practitioner> = FIELDS
-        .into_iter()
-        .flat_map(|(number, role)| practitioners(&pv1.field(number), role, reading))
-        .collect();
+    let mut found: Vec<Practitioner> = Vec::new();
+    for (number, role) in FIELDS {
+        found.extend(practitioners(&pv1.field(number), role, reading));
+    }
     let referred = first(segments, b"PV2").map(|pv2| practitioners(&pv2.field(13), "referrer", reading));
     found.extend(referred.into_iter().flatten());
-    let mut known: HashSet<(Option<String>, Option<String>)> = found.iter().map(id_and_role).collect();
+    // Filled when it is needed: few feeds send ROL or PRT.
+    let mut known: HashSet<(Option<SmolStr>, Option<SmolStr>)> = HashSet::new();
     let of_visit = segments.iter().filter(|segment| segment.index() > pv1.index());
     for segment in of_visit {
         let (role, person) = match segment.name() {
@@ -160,13 +162,16 @@ fn participants(segments: &[Segment<'_>], pv1: &Segment<'_>, reading: &Reading) 
         };
         let role = code(&segment.field(role), reading).and_then(|code| statuses::participant_role(&code));
         let Some(role) = role else { continue };
+        if known.is_empty() {
+            known.extend(found.iter().map(id_and_role));
+        }
         let people = practitioners(&segment.field(person), role, reading).into_iter();
         found.extend(people.filter(|person| known.insert(id_and_role(person))));
     }
     found
 }
 
-fn id_and_role(person: &Practitioner) -> (Option<String>, Option<String>) {
+fn id_and_role(person: &Practitioner) -> (Option<SmolStr>, Option<SmolStr>) {
     let id = person.identifier.as_ref().map(|identifier| identifier.value.expose().clone());
     (id, person.role.clone())
 }
@@ -174,7 +179,7 @@ fn id_and_role(person: &Practitioner) -> (Option<String>, Option<String>) {
 /// PL.
 pub(super) fn location(
     field: &Field<'_>,
-    status: Option<&str>,
+    status: Option<&'static str>,
     reading: &Reading,
 ) -> Option<EncounterLocation> {
     let whole = field.repetition(1);
@@ -190,7 +195,7 @@ pub(super) fn location(
         period: None,
     };
     (place != EncounterLocation::default())
-        .then(|| EncounterLocation { status: status.map(str::to_owned), ..place })
+        .then(|| EncounterLocation { status: status.map(SmolStr::new_static), ..place })
 }
 
 /// PV2-25, with the counterparts of its codes in v3-ActPriority after them.
@@ -200,9 +205,9 @@ fn priority(pv2: &Segment<'_>, reading: &Reading) -> Option<CodeableConcept> {
     let translated: Vec<Coding> = local
         .filter_map(statuses::visit_priority)
         .map(|(code, display)| Coding {
-            system: Some("http://terminology.hl7.org/CodeSystem/v3-ActPriority".to_owned()),
-            code: Some(code.to_owned()),
-            display: Some(display.to_owned()),
+            system: Some(SmolStr::new_static("http://terminology.hl7.org/CodeSystem/v3-ActPriority")),
+            code: Some(code.into()),
+            display: Some(display.into()),
         })
         .collect();
     sent.coding.extend(translated);
@@ -251,7 +256,7 @@ fn procedure(pr1: &Segment<'_>, reading: &Reading) -> Option<EncounterProcedure>
 }
 
 /// The codes of a field that repeats (PR1-16, FT1-26).
-pub(super) fn modifiers(field: &Field<'_>, reading: &Reading) -> Vec<String> {
+pub(super) fn modifiers(field: &Field<'_>, reading: &Reading) -> Vec<SmolStr> {
     field.repetitions().filter_map(|whole| leaf(&whole, 1).read(reading)).collect()
 }
 
@@ -261,7 +266,7 @@ fn coded(segment: &Segment<'_>, reading: &Reading) -> Option<CodeableConcept> {
     if let Some(first) = found.coding.first_mut()
         && first.system.is_none()
     {
-        first.system = code(&segment.field(2), reading).map(|name| codes::code_system(&name).to_owned());
+        first.system = code(&segment.field(2), reading).map(|name| codes::code_system(&name));
     }
     found.text = segment.field(4).read(reading).or(found.text);
     (found != CodeableConcept::default()).then_some(found)

@@ -1,5 +1,6 @@
 //! IN1, IN2, IN3 and GT1: who pays.
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     clinical::{Coverage, Guarantor},
     fhir::{ContactPoint, Identifier},
@@ -8,7 +9,7 @@ use waybill_hl7v2::{Field, Segment};
 
 use super::{
     codes,
-    datatypes::{Reading, code, concept, date, date_time, identifier, leaf, period, phi},
+    datatypes::{Reading, code, concept, date, date_time, identifier, identifiers, leaf, period, phi},
     encounter::number,
     group::named,
     people::{addresses, name, names, telecoms},
@@ -34,13 +35,13 @@ pub(super) fn coverages(segments: &[Segment<'_>], reading: &Reading) -> Vec<Cove
 }
 
 /// The first leaf of a field: CX, XON and the like.
-fn id(field: &Field<'_>, reading: &Reading) -> Option<waybill_contracts::Phi<String>> {
+fn id(field: &Field<'_>, reading: &Reading) -> Option<waybill_contracts::Phi<SmolStr>> {
     phi(&leaf(&field.repetition(1), 1), reading)
 }
 
 /// IN1-17, IN2-72, GT1-11.
-fn relationship(field: &Field<'_>, reading: &Reading) -> Option<String> {
-    Some(codes::relationship(&code(field, reading)?).to_owned())
+fn relationship(field: &Field<'_>, reading: &Reading) -> Option<SmolStr> {
+    Some(codes::relationship(&code(field, reading)?).into())
 }
 
 fn coverage(in1: &Segment<'_>, reading: &Reading) -> Coverage {
@@ -64,7 +65,7 @@ fn coverage(in1: &Segment<'_>, reading: &Reading) -> Coverage {
         assignment_of_benefits: code(&field(20), reading),
         release_of_information: code(&field(27), reading),
         subscriber_id: id(&field(36), reading),
-        subscriber_gender: code(&field(43), reading).map(|code| codes::gender(&code).to_owned()),
+        subscriber_gender: code(&field(43), reading).map(|code| SmolStr::new_static(codes::gender(&code))),
         member_id: id(&field(49), reading),
         identifier: Vec::new(),
         status: None,
@@ -96,11 +97,7 @@ fn add_in2(coverage: &mut Coverage, in2: &Segment<'_>, reading: &Reading) {
 /// GT1, one guarantor each.
 pub(super) fn guarantors(segments: &[Segment<'_>], reading: &Reading) -> Vec<Guarantor> {
     let guarantor = |gt1: &Segment<'_>| Guarantor {
-        identifier: gt1
-            .field(2)
-            .repetitions()
-            .filter_map(|whole| identifier(&whole, None, None, reading))
-            .collect(),
+        identifier: identifiers(&gt1.field(2), None, None, reading),
         name: names(&gt1.field(3), reading),
         address: addresses(&gt1.field(5), reading),
         telecom: telecoms(&gt1.field(6), Some(&gt1.field(7)), reading),
@@ -115,7 +112,7 @@ pub(super) fn guarantors(segments: &[Segment<'_>], reading: &Reading) -> Vec<Gua
 fn payer_telecoms(field: &Field<'_>, reading: &Reading) -> Vec<ContactPoint> {
     let mut found = telecoms(field, None, reading);
     for telecom in found.iter_mut().filter(|telecom| telecom.r#use.as_deref() == Some("home")) {
-        telecom.r#use = Some("work".to_owned());
+        telecom.r#use = Some(SmolStr::new_static("work"));
     }
     found
 }

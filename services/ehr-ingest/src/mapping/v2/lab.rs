@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     fhir::{CodeableConcept, Coding, HumanName, Practitioner},
@@ -130,7 +131,9 @@ fn whole(person: &Practitioner) -> String {
     let mut text = String::new();
     // Each part with its length, so that no two lists of parts read the same.
     let mut add = |part: Option<&str>| {
-        text.push_str(&part.map_or_else(|| "-".to_owned(), |part| format!("{}:{part}", part.len())));
+        text.push_str(
+            &part.map_or_else(|| SmolStr::new_static("-"), |part| format!("{}:{part}", part.len()).into()),
+        );
     };
     let id = person.identifier.as_ref();
     add(id.and_then(|id| id.r#type.as_deref()));
@@ -165,7 +168,7 @@ fn report(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> Di
     DiagnosticReport {
         placer_order_number: number(2, "PLAC"),
         filler_order_number: number(3, "FILL"),
-        status: codes::report_status(status_code.as_deref().unwrap_or_default()).to_owned(),
+        status: codes::report_status(status_code.as_deref().unwrap_or_default()).into(),
         status_code,
         code: concept(&obr.field(4).repetition(1), reading).unwrap_or_default(),
         category: code(&obr.field(24), reading).into_iter().collect(),
@@ -185,13 +188,13 @@ fn report(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> Di
 }
 
 /// OBR-27.6, ORC-7.6, OBR-5.
-pub(super) fn priority(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> Option<String> {
+pub(super) fn priority(obr: &Segment<'_>, orc: Option<&Segment<'_>>, reading: &Reading) -> Option<SmolStr> {
     let timing = |field: Field<'_>| leaf(&field.repetition(1), 6).read(reading);
     [timing(obr.field(27)), orc.and_then(|orc| timing(orc.field(7))), code(&obr.field(5), reading)]
         .into_iter()
         .flatten()
         .find_map(|sent| codes::request_priority(&sent))
-        .map(str::to_owned)
+        .map(SmolStr::new_static)
 }
 
 /// What an OBR says about the specimen (until 2.5 the only place): OBR-15 with OBR-7 and OBR-14.
@@ -205,7 +208,7 @@ pub(super) fn ordered_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<S
     }
     let coding = code.map(|code| Coding {
         system: Some(
-            part(3).map_or_else(|| "HL70070".to_owned(), |name| codes::code_system(&name).to_owned()),
+            part(3).map_or_else(|| SmolStr::new_static("HL70070"), |name| codes::code_system(&name)),
         ),
         code: Some(code),
         display: display.clone(),

@@ -9,16 +9,17 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     PatientKey,
     clinical::{Alias, AliasLevel, Encounter, EncounterChange, EncounterEvent, PatientEvent},
     fhir::{Identifier, Patient, PatientLink},
 };
-use waybill_hl7v2::{Field, Message, Path, Segment, path};
+use waybill_hl7v2::{Message, Path, Segment, path};
 
 use super::{
     Mapping, Outbox, Refusal,
-    datatypes::{Reading, identifier},
+    datatypes::{Reading, identifier, identifiers},
     encounter,
     group::{self, Group, first},
     insurance, patient,
@@ -242,7 +243,7 @@ fn other(mapping: &Mapping<'_>, pair: &Pair<'_>, aliases: &[Alias]) -> Option<Ot
 }
 
 fn to(kind: &str, other: &[Identifier]) -> PatientLink {
-    PatientLink { r#type: kind.to_owned(), other: other.to_vec() }
+    PatientLink { r#type: kind.into(), other: other.to_vec() }
 }
 
 /// The encounter under its present number and account; the number it had comes after, marked as old.
@@ -345,26 +346,22 @@ fn couple(from: &[Identifier], to: &[Identifier]) -> Vec<Alias> {
 }
 
 fn retired(identifier: Identifier) -> Identifier {
-    Identifier { r#use: Some("old".to_owned()), ..identifier }
+    Identifier { r#use: Some(SmolStr::new_static("old")), ..identifier }
 }
 
 impl Mapping<'_> {
     /// PID-3.
     fn present_numbers(&self, pair: &Pair<'_>) -> Vec<Identifier> {
         let authority = Some(self.authority.as_ref()).filter(|authority| !authority.is_empty());
-        identifiers(&pair.pid.field(3), authority, &self.reading)
+        identifiers(&pair.pid.field(3), None, authority, &self.reading)
     }
 
     /// The patient numbers of an MRG field; one without an authority has that of the patient's number now.
     fn prior_numbers(&self, pair: &Pair<'_>, field: usize) -> Vec<Identifier> {
         let present = self.present_numbers(pair);
         let authority = patient_number(&present).and_then(|number| number.system.as_deref());
-        identifiers(&pair.mrg.field(field), authority, &self.reading)
+        identifiers(&pair.mrg.field(field), None, authority, &self.reading)
     }
-}
-
-fn identifiers(field: &Field<'_>, authority: Option<&str>, reading: &Reading) -> Vec<Identifier> {
-    field.repetitions().filter_map(|whole| identifier(&whole, None, authority, reading)).collect()
 }
 
 /// The one that a patient is known by, as [`patient_id`] chooses it.

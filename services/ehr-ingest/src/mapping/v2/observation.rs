@@ -1,5 +1,6 @@
 //! OBX as an observation.
 
+use smol_str::{SmolStr, format_smolstr};
 use waybill_contracts::{
     Phi,
     fhir::{CodeableConcept, Period, Practitioner},
@@ -20,7 +21,7 @@ pub(super) fn observations(obx: &Segment<'_>, reading: &Reading) -> Vec<Observat
     let frame = Observation {
         code: concept(&obx.field(3).repetition(1), reading).unwrap_or_default(),
         sub_id: code(&obx.field(4), reading),
-        status: codes::observation_status(&status).to_owned(),
+        status: codes::observation_status(&status).into(),
         interpretation: interpretation(obx, reading),
         reference_range: obx.field(7).read(reading),
         effective_date_time: date_time(&obx.field(14), reading),
@@ -48,10 +49,8 @@ pub(super) fn observations(obx: &Segment<'_>, reading: &Reading) -> Vec<Observat
         }
     }
     if observations.is_empty() {
-        observations.push(Observation {
-            data_absent_reason: Some(codes::absent_reason(&status).to_owned()),
-            ..frame
-        });
+        observations
+            .push(Observation { data_absent_reason: Some(codes::absent_reason(&status).into()), ..frame });
     }
     observations
 }
@@ -71,7 +70,7 @@ fn performers(obx: &Segment<'_>, reading: &Reading) -> Vec<Practitioner> {
 const ORGANIZATION: &str = "performing-organization";
 
 /// OBX-8: codes of table 0078, in component 1 since 2.7.
-fn interpretation(obx: &Segment<'_>, reading: &Reading) -> Vec<String> {
+fn interpretation(obx: &Segment<'_>, reading: &Reading) -> Vec<SmolStr> {
     obx.field(8).repetitions().filter_map(|flag| leaf(&flag, 1).read(reading)).collect()
 }
 
@@ -82,9 +81,9 @@ enum Found {
     Text(String),
     Range(Range),
     Ratio(Ratio),
-    DateTime(String),
+    DateTime(SmolStr),
     Period(Period),
-    Time(String),
+    Time(SmolStr),
     Attachment(Attachment),
 }
 
@@ -125,15 +124,15 @@ fn value(kind: &str, whole: &Repetition<'_>, unit: &Unit, reading: &Reading) -> 
         "ED" | "RP" => Some(Found::Attachment(attachment(kind, whole, reading))),
         _ => None,
     };
-    typed.or_else(|| text().map(Found::Text))
+    typed.or_else(|| text().map(|text| Found::Text(text.into())))
 }
 
 /// OBX-6.
 #[derive(Default)]
 struct Unit {
-    text: Option<String>,
-    code: Option<String>,
-    system: Option<String>,
+    text: Option<SmolStr>,
+    code: Option<SmolStr>,
+    system: Option<SmolStr>,
 }
 
 impl Unit {
@@ -141,15 +140,15 @@ impl Unit {
         let whole = obx.field(6).repetition(1);
         let part = |number| whole.component(number).read(reading);
         let (code, text) = (part(1), part(2));
-        let system = part(3).map(|name| codes::code_system(&name).to_owned());
+        let system = part(3).map(|name| codes::code_system(&name));
         // A code means something in a system only.
         Self { text: text.or_else(|| code.clone()), code: code.filter(|_| system.is_some()), system }
     }
 
     fn quantity(&self, comparator: Option<&str>, value: String) -> Quantity {
         Quantity {
-            comparator: comparator.map(str::to_owned),
-            value,
+            comparator: comparator.map(SmolStr::from),
+            value: value.into(),
             unit: self.text.clone(),
             system: self.system.clone(),
             code: self.code.clone(),
@@ -157,7 +156,7 @@ impl Unit {
     }
 }
 
-fn plain(text: Option<String>, unit: &Unit) -> Option<Quantity> {
+fn plain(text: Option<SmolStr>, unit: &Unit) -> Option<Quantity> {
     Some(unit.quantity(None, decimal(&text?)?))
 }
 
@@ -177,7 +176,7 @@ fn split_comparator(text: &str) -> (Option<&'static str>, &str) {
 }
 
 /// SN: comparator, number, separator or suffix, number (HL7 v2 §2A.3.71).
-fn structured(part: impl Fn(usize) -> Option<String>, unit: &Unit) -> Option<Found> {
+fn structured(part: impl Fn(usize) -> Option<SmolStr>, unit: &Unit) -> Option<Found> {
     let (sent, first, separator, second) = (part(1), part(2), part(3), part(4));
     // What is neither a comparator nor "not equal" says nothing about the numbers.
     let comparator = sent.as_deref().filter(|sent| ["<", "<=", ">", ">=", "<>"].contains(sent));
@@ -200,15 +199,16 @@ fn structured(part: impl Fn(usize) -> Option<String>, unit: &Unit) -> Option<Fou
     };
     // "2+", and whatever else a suffix may say: as it would be printed, with its unit.
     typed.or_else(|| {
-        let text: String = [sent, first, separator, second].into_iter().flatten().collect();
+        let text = [sent, first, separator, second].into_iter().flatten().collect::<Vec<_>>().concat();
         let unit = unit.text.iter().filter(|_| !text.is_empty());
-        let text = std::iter::once(&text).chain(unit).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let text =
+            std::iter::once(text.as_str()).chain(unit.map(SmolStr::as_str)).collect::<Vec<_>>().join(" ");
         (!text.is_empty()).then_some(Found::Text(text))
     })
 }
 
 /// TM `HHMM[SS[.S…]]` as FHIR `time`; an offset has no place there.
-fn time(text: &str) -> Option<String> {
+fn time(text: &str) -> Option<SmolStr> {
     let local = text.split(['+', '-']).next()?;
     let (digits, fraction) =
         local.split_once('.').map_or((local, None), |(digits, part)| (digits, Some(part)));
@@ -224,7 +224,10 @@ fn time(text: &str) -> Option<String> {
         return None;
     }
     let fraction = fraction.filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
-    Some(format!("{hour}:{minute}:{seconds}{}", fraction.map(|part| format!(".{part}")).unwrap_or_default()))
+    Some(format_smolstr!(
+        "{hour}:{minute}:{seconds}{}",
+        fraction.map(|part| format!(".{part}")).unwrap_or_default()
+    ))
 }
 
 /// Table 0191 shares these with MIME.
@@ -237,7 +240,7 @@ fn attachment(kind: &str, whole: &Repetition<'_>, reading: &Reading) -> Attachme
     let title = if kind == "ED" { main.clone() } else { part(1) };
     let content_type = match (main.map(|main| main.to_ascii_lowercase()), subtype) {
         (Some(main), Some(subtype)) if MIME_TYPES.contains(&main.as_str()) => {
-            Some(format!("{main}/{}", subtype.to_ascii_lowercase()))
+            Some(format_smolstr!("{main}/{}", subtype.to_ascii_lowercase()))
         }
         (_, subtype) => subtype,
     };

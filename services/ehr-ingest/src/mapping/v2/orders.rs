@@ -1,5 +1,6 @@
 //! ORM^O01, OML^O21, O33, O35 and OMG^O19 as orders: all that were placed together for one patient.
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     fhir::{Identifier, Practitioner},
     lab::{LabOrder, Observation, ServiceRequest},
@@ -179,10 +180,10 @@ fn request(span: &Span<'_>, reading: &Reading) -> ServiceRequest {
         placer_order_number: number(2, "PLAC"),
         filler_order_number: number(3, "FILL"),
         placer_group_number: orc(4).and_then(|field| entity(&field, "PGN", reading)),
-        status: status(order_control.as_deref(), status_code.as_deref(), text(obr(25)).as_deref()).to_owned(),
+        status: status(order_control.as_deref(), status_code.as_deref(), text(obr(25)).as_deref()).into(),
         status_code,
         order_control,
-        priority: timing.priority.map(str::to_owned),
+        priority: timing.priority.map(SmolStr::new_static),
         code: obr(4).and_then(|field| concept(&field.repetition(1), reading)).unwrap_or_default(),
         category: text(obr(24)).into_iter().collect(),
         authored_on: time(orc(9)),

@@ -1,5 +1,6 @@
 //! PID as a patient.
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     fhir::{Address, CodeableConcept, Coding, Identifier, Patient, PatientContact},
@@ -8,7 +9,7 @@ use waybill_hl7v2::Segment;
 
 use super::{
     codes,
-    datatypes::{Reading, Value, code, concept, concepts, date, date_time, identifier, leaf},
+    datatypes::{self, Reading, Value, code, concept, concepts, date, date_time, identifier, leaf},
     people::{addresses, names, telecoms, telecoms_of},
 };
 
@@ -29,7 +30,7 @@ pub(super) fn patient(pid: &Segment<'_>, default_authority: Option<&str>, readin
         active: true,
         name: [5, 9].into_iter().flat_map(|number| names(&pid.field(number), reading)).collect(),
         telecom,
-        gender: code(&pid.field(8), reading).map(|code| codes::gender(&code).to_owned()),
+        gender: code(&pid.field(8), reading).map(|code| SmolStr::new_static(codes::gender(&code))),
         birth_date: date(&pid.field(7)),
         // FHIR has one of the two, here and of the births.
         deceased_boolean: yes_or_no(30).filter(|_| deceased_date_time.is_none()),
@@ -69,12 +70,12 @@ pub(super) fn contacts(segments: &[Segment<'_>], reading: &Reading) -> Vec<Patie
         PatientContact {
             relationship: [(3, "HL70063"), (7, "HL70131")]
                 .into_iter()
-                .filter_map(|(number, table)| super::datatypes::concept_of(&field(number), table, reading))
+                .filter_map(|(number, table)| datatypes::concept_of(&field(number), table, reading))
                 .collect(),
             name: names(&field(2), reading),
             telecom,
             address: addresses(&field(4), reading),
-            gender: code(&field(15), reading).map(|code| codes::gender(&code).to_owned()),
+            gender: code(&field(15), reading).map(|code| SmolStr::new_static(codes::gender(&code))),
         }
     };
     let mut contacts: Vec<_> =
@@ -94,10 +95,7 @@ fn identifiers(pid: &Segment<'_>, default_authority: Option<&str>, reading: &Rea
         (19, Some("SS"), Some("http://hl7.org/fhir/sid/us-ssn")),
     ];
     let all = sources.into_iter().flat_map(|(number, default_type, authority)| {
-        pid.field(number)
-            .repetitions()
-            .filter_map(|whole| identifier(&whole, default_type, authority, reading))
-            .collect::<Vec<_>>()
+        datatypes::identifiers(&pid.field(number), default_type, authority, reading)
     });
     for found in all.chain(licence(pid, reading)) {
         let known = identifiers.iter().any(|known| {
@@ -114,9 +112,9 @@ fn identifiers(pid: &Segment<'_>, default_authority: Option<&str>, reading: &Rea
 fn licence(pid: &Segment<'_>, reading: &Reading) -> Option<Identifier> {
     let whole = pid.field(20).repetition(1);
     let value = leaf(&whole, 1).read(reading)?;
-    let kind = "DL".to_owned();
+    let kind = SmolStr::new_static("DL");
     Some(Identifier {
-        r#use: codes::identifier_use(&kind).map(str::to_owned),
+        r#use: codes::identifier_use(&kind).map(SmolStr::new_static),
         r#type: Some(kind),
         system: leaf(&whole, 2).read(reading),
         value: Phi::new(value),
@@ -155,7 +153,7 @@ fn in_cdc_race(mut sent: CodeableConcept) -> CodeableConcept {
     for coding in &mut sent.coding {
         let is_table = matches!(coding.system.as_deref(), None | Some("HL70005" | "HL70189"));
         if is_table && coding.code.as_deref().is_some_and(codes::is_cdc_race) {
-            coding.system = Some(codes::CDC_RACE.to_owned());
+            coding.system = Some(SmolStr::new_static(codes::CDC_RACE));
         }
     }
     sent
@@ -175,6 +173,7 @@ fn translated(mut sent: CodeableConcept, translate: impl Fn(&str) -> Option<Codi
     Phi::new(sent)
 }
 
-fn coding(system: &str, code: &str, display: &str) -> Coding {
-    Coding { system: Some(system.to_owned()), code: Some(code.to_owned()), display: Some(display.to_owned()) }
+fn coding(system: &'static str, code: &'static str, display: &'static str) -> Coding {
+    let text = |text| Some(SmolStr::new_static(text));
+    Coding { system: text(system), code: text(code), display: text(display) }
 }

@@ -1,5 +1,6 @@
 //! Names, addresses, telephone numbers and clinicians.
 
+use smol_str::{SmolStr, format_smolstr};
 use waybill_contracts::{
     Phi,
     fhir::{Address, ContactPoint, HumanName, Identifier, Practitioner},
@@ -8,7 +9,7 @@ use waybill_hl7v2::{Component, Field, Repetition};
 
 use super::{
     codes,
-    datatypes::{Authority, Reading, Value, leaf, phi},
+    datatypes::{Authority, Reading, Value, each, leaf, phi},
 };
 
 /// XPN, all repetitions.
@@ -20,7 +21,11 @@ pub(super) fn names(field: &Field<'_>, reading: &Reading) -> Vec<HumanName> {
 /// What a person is called by (XPN-15): a name of its own.
 fn called_by(whole: &Repetition<'_>, reading: &Reading) -> Option<HumanName> {
     let given = phi(&leaf(whole, 15), reading)?;
-    Some(HumanName { r#use: Some("nickname".to_owned()), given: vec![given], ..HumanName::default() })
+    Some(HumanName {
+        r#use: Some(SmolStr::new_static("nickname")),
+        given: vec![given],
+        ..HumanName::default()
+    })
 }
 
 /// XPN.
@@ -55,22 +60,22 @@ fn name_at(whole: &Repetition<'_>, at: &NameParts, reading: &Reading) -> Option<
         return None;
     }
     let r#use = leaf(whole, at.kind).read(reading).and_then(|code| codes::name_use(&code));
-    Some(HumanName { r#use: r#use.map(str::to_owned), ..name })
+    Some(HumanName { r#use: r#use.map(SmolStr::new_static), ..name })
 }
 
 /// FN without the whole surname (FN-1): own prefix and own surname, else those of the spouse.
-fn own_family(family: &Component<'_>, reading: &Reading) -> Option<Phi<String>> {
+fn own_family(family: &Component<'_>, reading: &Reading) -> Option<Phi<SmolStr>> {
     let part = |number| family.subcomponent(number).read(reading);
     let joined = |numbers: [usize; 2]| {
         let parts: Vec<_> = numbers.into_iter().filter_map(part).collect();
-        (!parts.is_empty()).then(|| Phi::new(parts.join(" ")))
+        (!parts.is_empty()).then(|| Phi::new(parts.join(" ").into()))
     };
     joined([2, 3]).or_else(|| joined([4, 5]))
 }
 
 /// XAD, all repetitions.
 pub(super) fn addresses(field: &Field<'_>, reading: &Reading) -> Vec<Address> {
-    field.repetitions().filter_map(|whole| address(&whole, reading)).collect()
+    each(field, |whole| address(&whole, reading))
 }
 
 /// XAD, or the AD of older versions.
@@ -93,21 +98,21 @@ pub(super) fn address(whole: &Repetition<'_>, reading: &Reading) -> Option<Addre
         return None;
     }
     address.r#use =
-        leaf(whole, 7).read(reading).and_then(|code| codes::address_use(&code)).map(str::to_owned);
+        leaf(whole, 7).read(reading).and_then(|code| codes::address_use(&code)).map(SmolStr::new_static);
     Some(address)
 }
 
 /// SAD: the whole line, then street name and dwelling number where the line does not say them already. Without the whole
 /// line the two make one.
-fn street(sad: &Component<'_>, reading: &Reading) -> Vec<Phi<String>> {
+fn street(sad: &Component<'_>, reading: &Reading) -> Vec<Phi<SmolStr>> {
     let part = |number| sad.subcomponent(number).read(reading);
-    let lines = match (part(1), part(2), part(3)) {
+    let lines: Vec<SmolStr> = match (part(1), part(2), part(3)) {
         (Some(whole), name, number) => {
             let more = [name, number].into_iter().flatten().filter(|part| !whole.contains(part.as_str()));
             let more: Vec<_> = more.collect();
             std::iter::once(whole).chain(more).collect()
         }
-        (None, Some(name), Some(number)) => vec![format!("{number} {name}")],
+        (None, Some(name), Some(number)) => vec![format_smolstr!("{number} {name}")],
         (None, name, number) => name.into_iter().chain(number).collect(),
     };
     lines.into_iter().map(Phi::new).collect()
@@ -121,11 +126,15 @@ pub(super) fn telecoms(home: &Field<'_>, work: Option<&Field<'_>>, reading: &Rea
 }
 
 /// XTN, all repetitions; `place` is the use of those whose use code says nothing about it.
-pub(super) fn telecoms_of(field: &Field<'_>, place: Option<&str>, reading: &Reading) -> Vec<ContactPoint> {
-    field.repetitions().filter_map(|whole| telecom(&whole, place, reading)).collect()
+pub(super) fn telecoms_of(
+    field: &Field<'_>,
+    place: Option<&'static str>,
+    reading: &Reading,
+) -> Vec<ContactPoint> {
+    each(field, |whole| telecom(&whole, place, reading))
 }
 
-fn telecom(whole: &Repetition<'_>, place: Option<&str>, reading: &Reading) -> Option<ContactPoint> {
+fn telecom(whole: &Repetition<'_>, place: Option<&'static str>, reading: &Reading) -> Option<ContactPoint> {
     let part = |number| leaf(whole, number).read(reading);
     let (use_code, equipment) = (part(2), part(3));
     let is = |name: &str| equipment.as_deref().is_some_and(|sent| sent.eq_ignore_ascii_case(name));
@@ -141,14 +150,14 @@ fn telecom(whole: &Repetition<'_>, place: Option<&str>, reading: &Reading) -> Op
     // XTN-2, else what the field stands for; a mobile telephone (XTN-3) where neither says anything.
     let r#use = use_code.as_deref().and_then(codes::telecom_use).or(place).or(mobile);
     Some(ContactPoint {
-        system: Some(system.unwrap_or("phone").to_owned()),
-        r#use: r#use.map(str::to_owned),
+        system: Some(SmolStr::new_static(system.unwrap_or("phone"))),
+        r#use: r#use.map(SmolStr::new_static),
         value: Phi::new(value),
     })
 }
 
 /// The number unformatted (XTN-12), else from its parts (XTN-5 to 8), else as it was written until 2.6 (XTN-1).
-fn number(part: impl Fn(usize) -> Option<String>) -> Option<String> {
+fn number(part: impl Fn(usize) -> Option<SmolStr>) -> Option<SmolStr> {
     if let Some(unformatted) = part(12) {
         return Some(unformatted);
     }
@@ -157,19 +166,19 @@ fn number(part: impl Fn(usize) -> Option<String>) -> Option<String> {
     let (Some(local), true) = (&local, part(6).is_some() || written.is_none()) else {
         return written.or(local);
     };
-    let country = part(5).map(|code| format!("+{}", code.trim_start_matches('+')));
+    let country = part(5).map(|code| format_smolstr!("+{}", code.trim_start_matches('+')));
     let parts = [country, part(6), Some(local.clone())];
     let mut number = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
     if let Some(extension) = part(8) {
         number.push_str(" X");
         number.push_str(&extension);
     }
-    Some(number)
+    Some(number.into())
 }
 
 /// XCN, all repetitions, in one role.
 pub(super) fn practitioners(field: &Field<'_>, role: &str, reading: &Reading) -> Vec<Practitioner> {
-    field.repetitions().filter_map(|whole| practitioner(&whole, role, reading)).collect()
+    each(field, |whole| practitioner(&whole, role, reading))
 }
 
 /// XCN: id, name, authority (XCN-9), type (XCN-13).
@@ -183,30 +192,27 @@ fn practitioner(whole: &Repetition<'_>, role: &str, reading: &Reading) -> Option
 
 /// NDL (OBR-32): the name is in the subcomponents of component 1, the authority in 9 to 11.
 pub(super) fn interpreters(field: &Field<'_>, role: &str, reading: &Reading) -> Vec<Practitioner> {
-    field
-        .repetitions()
-        .filter_map(|whole| {
-            let person_of = whole.component(1);
-            let part = |number| person_of.subcomponent(number).read(reading);
-            let identifier = part(1).map(|value| clinician_id(value, None, Authority::named(part(9))));
-            let phi_part = |number| part(number).map(Phi::new);
-            let name = HumanName {
-                r#use: None,
-                family: phi_part(2),
-                given: phi_part(3).into_iter().chain(phi_part(4)).collect(),
-                prefix: phi_part(6).into_iter().collect(),
-                suffix: phi_part(5).into_iter().chain(phi_part(7)).collect(),
-            };
-            person(identifier, (name != HumanName::default()).then_some(name), role)
-        })
-        .collect()
+    each(field, |whole| {
+        let person_of = whole.component(1);
+        let part = |number| person_of.subcomponent(number).read(reading);
+        let identifier = part(1).map(|value| clinician_id(value, None, Authority::named(part(9))));
+        let phi_part = |number| part(number).map(Phi::new);
+        let name = HumanName {
+            r#use: None,
+            family: phi_part(2),
+            given: phi_part(3).into_iter().chain(phi_part(4)).collect(),
+            prefix: phi_part(6).into_iter().collect(),
+            suffix: phi_part(5).into_iter().chain(phi_part(7)).collect(),
+        };
+        person(identifier, (name != HumanName::default()).then_some(name), role)
+    })
 }
 
 fn person(identifier: Option<Identifier>, name: Option<HumanName>, role: &str) -> Option<Practitioner> {
     (identifier.is_some() || name.is_some()).then(|| Practitioner {
         identifier,
         name,
-        role: Some(role.to_owned()),
+        role: Some(role.into()),
     })
 }
 
@@ -221,7 +227,7 @@ pub(super) fn organizations(field: &Field<'_>, role: &str, reading: &Reading) ->
         let name = part(1).map(|name| HumanName { family: Some(Phi::new(name)), ..HumanName::default() });
         person(identifier, name, role)
     };
-    field.repetitions().filter_map(organization).collect()
+    each(field, organization)
 }
 
 /// CWE that names an organization, as OBX-15: code, name, system.
@@ -245,10 +251,10 @@ pub(super) fn coded_organization(
 /// Authority of the National Provider Identifier.
 const NPI_OID: &str = "urn:oid:2.16.840.1.113883.4.6";
 
-fn clinician_id(value: String, kind: Option<String>, authority: Authority) -> Identifier {
+fn clinician_id(value: SmolStr, kind: Option<SmolStr>, authority: Authority) -> Identifier {
     let Authority { system, assigner } = authority;
     // Feeds say "NPI" as the authority more often than as the type.
     let npi = system.as_deref().is_some_and(|authority| matches!(authority, "NPI" | "NPIID" | NPI_OID));
-    let kind = kind.or_else(|| npi.then(|| "NPI".to_owned()));
+    let kind = kind.or_else(|| npi.then(|| SmolStr::new_static("NPI")));
     Identifier { r#use: None, r#type: kind, system, value: Phi::new(value), assigner }
 }

@@ -1,5 +1,6 @@
 //! SIU^S12 to S17 and S26 as appointments: SCH, and the services, people and places of its resources.
 
+use smol_str::SmolStr;
 use waybill_contracts::{
     Phi,
     clinical::{Appointment, AppointmentEvent, EncounterLocation},
@@ -94,7 +95,7 @@ fn appointment(all: &[Segment<'_>], sch: &Segment<'_>, slot: Slot, reading: &Rea
         .or_else(|| first(all, b"AIS").and_then(|ais| code(&ais.field(10), reading)));
     Appointment {
         identifier: [number(1, "PLAC"), number(2, "FILL")].into_iter().flatten().collect(),
-        status: status(slot, filler_status.as_deref()).to_owned(),
+        status: status(slot, filler_status.as_deref()).into(),
         status_code: concept_of(&field(25), "HL70278", reading),
         event_reason: concept(&field(6).repetition(1), reading),
         reason_code: concept(&field(7).repetition(1), reading).map(Phi::new),
@@ -132,10 +133,10 @@ fn status(slot: Slot, filler_status: Option<&str>) -> &'static str {
 }
 
 struct Times {
-    start: Option<Phi<String>>,
-    end: Option<Phi<String>>,
+    start: Option<Phi<SmolStr>>,
+    end: Option<Phi<SmolStr>>,
     minutes: Option<i32>,
-    priority: Option<String>,
+    priority: Option<SmolStr>,
 }
 
 /// Start: the first resource that has one (AIS-4, AIP-6, AIL-6, AIG-8), else TQ1, else SCH-11, which TQ1 has replaced
@@ -174,10 +175,10 @@ fn times(all: &[Segment<'_>], sch: &Segment<'_>, reading: &Reading) -> Times {
 }
 
 /// All comments, one line each.
-fn comment(all: &[Segment<'_>], reading: &Reading) -> Option<Phi<String>> {
-    let lines: Vec<String> =
+fn comment(all: &[Segment<'_>], reading: &Reading) -> Option<Phi<SmolStr>> {
+    let lines: Vec<SmolStr> =
         named(all, b"NTE").flat_map(|nte| adt::notes(nte, reading)).map(Phi::into_exposed).collect();
-    (!lines.is_empty()).then(|| Phi::new(lines.join("\n")))
+    (!lines.is_empty()).then(|| Phi::new(lines.join("\n").into()))
 }
 
 /// AIL-3, and what AIG-3 books beside people and rooms, by its name.
@@ -190,7 +191,7 @@ fn places(all: &[Segment<'_>], slot: Slot, reading: &Reading) -> Vec<EncounterLo
                 let resource = segment.field(3).repetition(1);
                 let name = leaf(&resource, 2).read(reading).or_else(|| leaf(&resource, 1).read(reading))?;
                 Some(EncounterLocation {
-                    status: status.map(str::to_owned),
+                    status: status.map(SmolStr::new_static),
                     point_of_care: Some(name),
                     ..EncounterLocation::default()
                 })

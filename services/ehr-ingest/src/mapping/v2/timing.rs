@@ -1,6 +1,8 @@
 //! When and for how long: timings (TQ until 2.6, TQ1 since 2.5) and durations.
 
+use smol_str::SmolStr;
 use waybill_contracts::Phi;
+
 use waybill_hl7v2::{Dtm, Field, Repetition, Segment};
 
 use super::{
@@ -9,19 +11,19 @@ use super::{
 };
 
 /// The moment in a component.
-pub(super) fn moment_at(whole: &Repetition<'_>, component: usize, reading: &Reading) -> Option<Phi<String>> {
+pub(super) fn moment_at(whole: &Repetition<'_>, component: usize, reading: &Reading) -> Option<Phi<SmolStr>> {
     moment(leaf(whole, component).raw(), reading).map(Phi::new)
 }
 
 /// What a TQ field or TQ1 segment says.
 #[derive(Default)]
 pub(super) struct Timing {
-    pub(super) start: Option<Phi<String>>,
-    pub(super) end: Option<Phi<String>>,
+    pub(super) start: Option<Phi<SmolStr>>,
+    pub(super) end: Option<Phi<SmolStr>>,
     /// FHIR request priority.
     pub(super) priority: Option<&'static str>,
     /// As sent.
-    pub(super) priority_code: Option<String>,
+    pub(super) priority_code: Option<SmolStr>,
 }
 
 impl Timing {
@@ -67,7 +69,7 @@ impl Timing {
 }
 
 /// A duration in whole minutes, a begun one counted; without a unit it is in seconds (HL7 v2 §10.6, SCH-10, AIS-8).
-pub(super) fn minutes(number: Option<String>, unit: Option<String>) -> Option<i32> {
+pub(super) fn minutes(number: Option<SmolStr>, unit: Option<SmolStr>) -> Option<i32> {
     let number = number?.parse::<f64>().ok().filter(|number| (0.0..=1e7).contains(number))?;
     let unit = unit.map(|unit| unit.to_ascii_lowercase());
     let seconds = match unit.as_deref().unwrap_or("s") {
@@ -82,13 +84,13 @@ pub(super) fn minutes(number: Option<String>, unit: Option<String>) -> Option<i3
 }
 
 /// The time of day so many minutes after an HL7 time stamp.
-pub(super) fn after(start: &[u8], minutes: i32, reading: &Reading) -> Option<Phi<String>> {
+pub(super) fn after(start: &[u8], minutes: i32, reading: &Reading) -> Option<Phi<SmolStr>> {
     let start = Dtm::parse(start).filter(Dtm::has_time)?;
     let offset = start.offset_minutes().unwrap_or(reading.utc_offset);
     let millis = start.unix_millis(Some(offset))?.checked_add(i64::from(minutes) * 60_000)?;
     let text = Dtm::from_unix_millis(millis, offset)?.to_fhir(None);
     // Nobody sends thousandths of an appointment.
-    Some(Phi::new(text.replacen(".000", "", 1)))
+    Some(Phi::new(text.replacen(".000", "", 1).into()))
 }
 
 #[cfg(test)]
@@ -99,7 +101,8 @@ mod tests {
 
     #[test]
     fn durations_are_minutes() {
-        let of = |number: &str, unit: Option<&str>| minutes(Some(number.into()), unit.map(str::to_owned));
+        let of =
+            |number: &str, unit: Option<&str>| minutes(Some(number.into()), unit.map(SmolStr::from));
         assert_eq!(of("30", Some("min")), Some(30));
         assert_eq!(of("1.5", Some("HR")), Some(90));
         assert_eq!(of("61", None), Some(2));
