@@ -31,6 +31,16 @@ pub(crate) fn below(bit: u32) -> u64 {
     (1 << bit) - 1
 }
 
+/// Where `wanted` is first. Most values are empty or a few bytes long: there a loop is faster than a search that has to be set up.
+#[inline]
+pub(crate) fn find(wanted: u8, bytes: &[u8]) -> Option<usize> {
+    const SHORT: usize = 16;
+    let (near, far) = bytes.split_at(bytes.len().min(SHORT));
+    near.iter()
+        .position(|byte| *byte == wanted)
+        .or_else(|| if far.is_empty() { None } else { memchr::memchr(wanted, far).map(|at| SHORT + at) })
+}
+
 /// One bit for each byte, which is 0 or 1.
 #[inline]
 fn pack(bytes: &[u8; BLOCK]) -> u64 {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use crate::block::find;
 use crate::charset::ESC;
 use crate::delimiters::Delimiters;
 
@@ -33,7 +34,7 @@ pub(crate) fn unescape_with(
     switches: bool,
 ) -> Cow<'_, [u8]> {
     let escape = delimiters.escape;
-    let Some(first) = memchr(escape, value) else { return Cow::Borrowed(value) };
+    let Some(first) = find(escape, value) else { return Cow::Borrowed(value) };
     let mut result = Vec::with_capacity(value.len());
     result.extend_from_slice(&value[..first]);
     let mut rest = &value[first..];

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::block::find;
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
 use crate::escape::{self, Formatting};
@@ -223,16 +224,6 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-/// Most parts are empty or a few bytes long: there a loop is faster than a search that has to be set up.
-#[inline]
-fn find(separator: u8, bytes: &[u8]) -> Option<usize> {
-    const SHORT: usize = 16;
-    let (near, far) = bytes.split_at(bytes.len().min(SHORT));
-    near.iter()
-        .position(|byte| *byte == separator)
-        .or_else(|| if far.is_empty() { None } else { memchr::memchr(separator, far).map(|at| SHORT + at) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,6 +249,19 @@ mod tests {
         assert_eq!(field(b"").repetitions().count(), 0);
         assert_eq!(field(b"a~~b").repetitions().count(), 3);
         assert_eq!(field(b"a~~b").repetition(3).raw(), b"b");
+    }
+
+    #[test]
+    fn a_part_is_what_splitting_gives_however_long_it_is() {
+        for length in [0, 1, 5, 62, 63, 64, 65, 200] {
+            let raw = [b"x".repeat(length), b"y".repeat(length / 2), vec![], b"z".to_vec()].join(&b'^');
+            let whole = field(&raw).repetition(1);
+            let split: Vec<_> = raw.split(|byte| *byte == b'^').collect();
+            for number in 1..=6 {
+                let expected = split.get(number - 1).copied().unwrap_or_default();
+                assert_eq!(whole.component(number).raw(), expected, "{length} {number}");
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::fmt::Write;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use waybill_hl7v2::escape::{Formatting, escape, unescape};
-use waybill_hl7v2::{Charset, Delimiters, Header, Index, Message, MessageBuilder, Path, State, edit, path};
+use waybill_hl7v2::{
+    Charset, Delimiters, Dtm, Header, Index, Message, MessageBuilder, Path, State, edit, path,
+};
 
 #[path = "support/exercise.rs"]
 mod exercise;
@@ -64,6 +66,19 @@ proptest! {
             }
         }
         exercise(&bytes);
+    }
+
+    #[test]
+    fn a_time_stamp_is_written_as_it_was_read(
+        year in 1_u16..=9999,
+        rest in "((0[1-9]|1[0-2])((0[1-9]|1[0-9]|2[0-8])(([01][0-9]|2[0-3])([0-5][0-9]([0-5][0-9](\\.[0-9]{1,9})?)?)?)?)?)?",
+        offset in "([+-](0[0-9]|1[0-3])[0-5][0-9])?",
+    ) {
+        // Read as the zero that it is, and written with a plus sign.
+        let offset = if offset == "-0000" { String::new() } else { offset };
+        let text = format!("{year:04}{rest}{offset}");
+        let read = Dtm::parse(text.as_bytes());
+        prop_assert_eq!(read.map(|dtm| dtm.to_string()), Some(text));
     }
 
     #[test]

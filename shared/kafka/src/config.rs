@@ -274,6 +274,7 @@ impl Default for RegistryConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RequestsPerBroker;
 
     #[test]
     fn unknown_keys_are_refused_and_the_defaults_are_a_configuration() {
@@ -282,6 +283,17 @@ mod tests {
         assert_eq!(read.bootstrap_servers, "127.0.0.1:9092");
         assert!(serde_json::from_str::<KafkaConfig>(r#"{"bootstrap_server":"x"}"#).is_err());
         assert!(serde_json::from_str::<KafkaConfig>(r#"{"security":{"protocol":"tls"}}"#).is_err());
+    }
+
+    #[test]
+    fn every_producer_is_idempotent_and_has_as_many_requests_on_their_way_as_its_service_decides() {
+        for (requests_per_broker, shown) in [(RequestsPerBroker::Five, "5"), (RequestsPerBroker::One, "1")] {
+            let options = ProducerOptions { requests_per_broker, ..ProducerOptions::default() };
+            let client = KafkaConfig::default().producer(&options);
+            assert_eq!(client.get("enable.idempotence"), Some("true"));
+            assert_eq!(client.get("acks"), Some("all"));
+            assert_eq!(client.get("max.in.flight.requests.per.connection"), Some(shown));
+        }
     }
 
     #[test]

@@ -110,7 +110,8 @@ impl Told for EncounterEvent {
         self
     }
     fn ended(mut self, clock: &str) -> Self {
-        self.encounter.period = Some(Period { start: None, end: Some(Phi::new(at(clock).to_rfc3339().into())) });
+        self.encounter.period =
+            Some(Period { start: None, end: Some(Phi::new(at(clock).to_rfc3339().into())) });
         self
     }
     fn disposed(mut self, code: &str) -> Self {

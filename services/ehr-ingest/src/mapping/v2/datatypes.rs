@@ -89,6 +89,9 @@ pub(crate) fn range(whole: &Repetition<'_>, reading: &Reading) -> Option<Period>
 
 /// CE, CWE, CNE, CF: codings in the order sent, the text from the original text, else from the first display.
 pub(crate) fn concept(whole: &Repetition<'_>, reading: &Reading) -> Option<CodeableConcept> {
+    if whole.is_absent() {
+        return None;
+    }
     // Not the first subcomponent: an ampersand that nobody escaped is part of the text.
     let part = |number| whole.component(number).read(reading);
     let mut concept = CodeableConcept::default();

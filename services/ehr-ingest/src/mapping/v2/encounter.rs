@@ -183,6 +183,9 @@ pub(super) fn location(
     reading: &Reading,
 ) -> Option<EncounterLocation> {
     let whole = field.repetition(1);
+    if whole.is_absent() {
+        return None;
+    }
     let part = |number| leaf(&whole, number).read(reading);
     let place = EncounterLocation {
         status: None,

@@ -47,6 +47,9 @@ const XPN: NameParts = NameParts { first: 1, kind: 7, professional: 14 };
 const XCN: NameParts = NameParts { first: 2, kind: 10, professional: 21 };
 
 fn name_at(whole: &Repetition<'_>, at: &NameParts, reading: &Reading) -> Option<HumanName> {
+    if whole.is_absent() {
+        return None;
+    }
     let text = |number| phi(&leaf(whole, number), reading);
     let part = |number| text(at.first + number);
     let name = HumanName {

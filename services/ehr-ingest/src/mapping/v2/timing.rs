@@ -101,8 +101,7 @@ mod tests {
 
     #[test]
     fn durations_are_minutes() {
-        let of =
-            |number: &str, unit: Option<&str>| minutes(Some(number.into()), unit.map(SmolStr::from));
+        let of = |number: &str, unit: Option<&str>| minutes(Some(number.into()), unit.map(SmolStr::from));
         assert_eq!(of("30", Some("min")), Some(30));
         assert_eq!(of("1.5", Some("HR")), Some(90));
         assert_eq!(of("61", None), Some(2));
