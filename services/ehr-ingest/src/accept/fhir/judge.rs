@@ -299,7 +299,7 @@ impl<'r> Receipt<'r> {
     fn inbound(&self, warnings: Vec<String>) -> InboundMessage {
         InboundMessage {
             message_id: self.id,
-            feed: self.feed.name.clone().into(),
+            feed: self.feed.name.as_str().into(),
             protocol: Protocol::FhirHttp,
             sending_application: self.sender.clone(),
             sending_facility: None,
@@ -329,7 +329,7 @@ impl<'r> Receipt<'r> {
     fn rejected_with(&self, issue: Option<&Issue>, body: Body) -> InboundRejected {
         InboundRejected {
             message_id: self.id,
-            feed: self.feed.name.clone().into(),
+            feed: self.feed.name.as_str().into(),
             protocol: Protocol::FhirHttp,
             sending_application: self.sender.clone(),
             sending_facility: None,

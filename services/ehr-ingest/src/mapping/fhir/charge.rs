@@ -1,6 +1,6 @@
 //! ChargeItem and Claim.
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 use waybill_contracts::{
     Phi,
     billing::{self, ChargeEvent},
@@ -293,7 +293,7 @@ fn status_of(read: &Claim<'_>) -> Option<&'static str> {
 fn number_of(sequence: i32) -> Identifier {
     Identifier {
         r#type: Some(SmolStr::new_static("ITEM")),
-        value: Phi::new(sequence.to_string().into()),
+        value: Phi::new(sequence.to_smolstr()),
         ..Identifier::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use waybill_contracts::{Phi, fhir, lab};
 use waybill_fhir::{
     resources::{Component, Observation, ReferenceRange},
@@ -104,7 +104,7 @@ fn observation(content: &Content<'_, '_>, from: usize, read: &Observation<'_>) -
 fn component(whole: &lab::Observation, read: &Component<'_>, panel: usize) -> lab::Observation {
     let mut component = lab::Observation {
         code: opt_concept(read.code.as_ref()).unwrap_or_default(),
-        sub_id: Some(panel.to_string().into()),
+        sub_id: Some(panel.to_smolstr()),
         status: whole.status.clone(),
         value_quantity: value_quantity(read.value_quantity.as_ref(), read.value_integer),
         value_codeable_concept: opt_concept(read.value_codeable_concept.as_ref()),
@@ -166,9 +166,9 @@ fn reference_range(ranges: &[ReferenceRange<'_>]) -> Option<SmolStr> {
     let number = |bound: &Option<Quantity<'_>>| Some(bound.as_ref()?.value?.0.to_owned());
     let one = |range: &ReferenceRange<'_>| {
         text(&range.text).or_else(|| match (number(&range.low), bound(&range.low), bound(&range.high)) {
-            (Some(low), _, Some(high)) => Some(format!("{low} - {high}").into()),
-            (_, Some(low), None) => Some(format!(">= {low}").into()),
-            (None, _, Some(high)) => Some(format!("<= {high}").into()),
+            (Some(low), _, Some(high)) => Some(format_smolstr!("{low} - {high}")),
+            (_, Some(low), None) => Some(format_smolstr!(">= {low}")),
+            (None, _, Some(high)) => Some(format_smolstr!("<= {high}")),
             _ => None,
         })
     };

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use waybill_contracts::{
     Phi,
     fhir::{CodeableConcept, Coding, HumanName, Practitioner},
@@ -132,7 +132,7 @@ fn whole(person: &Practitioner) -> String {
     // Each part with its length, so that no two lists of parts read the same.
     let mut add = |part: Option<&str>| {
         text.push_str(
-            &part.map_or_else(|| SmolStr::new_static("-"), |part| format!("{}:{part}", part.len()).into()),
+            &part.map_or_else(|| SmolStr::new_static("-"), |part| format_smolstr!("{}:{part}", part.len())),
         );
     };
     let id = person.identifier.as_ref();
