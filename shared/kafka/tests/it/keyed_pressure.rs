@@ -94,13 +94,20 @@ async fn one_key_that_is_stuck_holds_its_partition_at_the_span_and_no_other() {
     options.lanes = 8192;
     let running = Running::with(&config, options, handler.clone());
     running.shown.wait_for("ready").await;
-    // In steps, so that the partition can be paused between them.
-    for step in 1..50 {
-        source.send(numbered(&from, step * 100..(step + 1) * 100, 10)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(40)).await;
-    }
     let partition_of =
         |records: &[InRecord], key: &[u8]| records.iter().find(|r| r.key() == Some(key)).unwrap().partition;
+    let first = read_all(&config, &from).await.unwrap();
+    let of_stuck = partition_of(&first, b"k0");
+    let keys_of_free =
+        (0..10).filter(|key| partition_of(&first, format!("k{key}").as_bytes()) != of_stuck).count();
+    // In steps, each when the other partition has done the one before: between them this one can be paused.
+    let (mut handled, mut of_free) = (handler.handled.subscribe(), 0);
+    for step in 1..50 {
+        source.send(numbered(&from, step * 100..(step + 1) * 100, 10)).await.unwrap();
+        of_free += 10 * keys_of_free;
+        let in_time = timeout(PATIENCE, handled.wait_for(|handled| *handled >= of_free)).await;
+        in_time.expect("the other partition is not held").unwrap();
+    }
     let sources = read_all(&config, &from).await.unwrap();
     let stuck = partition_of(&sources, b"k0");
     let free = sources.iter().filter(|record| record.partition != stuck).count();
