@@ -137,6 +137,7 @@ record! {
         /// CE, CWE, CNE.
         value_codeable_concept: Option<CodeableConcept>,
         /// ST, TX, FT.
+        // No SmolStr: a report grows in it line by line.
         value_string: Option<Phi<String>>,
         /// SN low - high, NR.
         value_range: Option<Range>,

@@ -9,7 +9,7 @@ use waybill_hl7v2::{Message, Segment, path};
 
 use super::{
     Mapping, Outbox, Refusal,
-    datatypes::{Reading, code, phi},
+    datatypes::{Reading, code, each, phi},
     encounter,
     group::{self, Group, first},
     insurance, observation,
@@ -106,5 +106,5 @@ fn observations(segments: &[Segment<'_>], reading: &Reading) -> Vec<Observation>
 
 /// The lines of a comment, NTE-3.
 pub(super) fn notes(nte: &Segment<'_>, reading: &Reading) -> Vec<waybill_contracts::Phi<SmolStr>> {
-    nte.field(3).repetitions().filter_map(|line| phi(&line, reading)).collect()
+    each(&nte.field(3), |line| phi(&line, reading))
 }

@@ -12,7 +12,7 @@ use waybill_hl7v2::{Field, Segment};
 
 use super::{
     codes,
-    datatypes::{Reading, Value, code, concept, concept_of, date_time, identifier, leaf, period},
+    datatypes::{Reading, Value, code, concept, concept_of, date_time, each, identifier, leaf, period},
     group::{first, named},
     patient,
     people::practitioners,
@@ -260,7 +260,7 @@ fn procedure(pr1: &Segment<'_>, reading: &Reading) -> Option<EncounterProcedure>
 
 /// The codes of a field that repeats (PR1-16, FT1-26).
 pub(super) fn modifiers(field: &Field<'_>, reading: &Reading) -> Vec<SmolStr> {
-    field.repetitions().filter_map(|whole| leaf(&whole, 1).read(reading)).collect()
+    each(field, |whole| leaf(&whole, 1).read(reading))
 }
 
 /// DG1 and PR1 alike: code in field 3, the description in field 4 as its text, and until 2.3.1 the system in field 2.

@@ -10,7 +10,7 @@ use waybill_hl7v2::{Repetition, Segment};
 
 use super::{
     codes,
-    datatypes::{Reading, Value, code, concept, date_time, entity, leaf, moment, range},
+    datatypes::{Reading, Value, code, concept, date_time, each, entity, leaf, moment, range},
     decimal::decimal,
     people::{coded_organization, organizations, practitioners},
 };
@@ -33,8 +33,7 @@ pub(super) fn observations(obx: &Segment<'_>, reading: &Reading) -> Vec<Observat
     };
     let kind = code(&obx.field(2), reading).unwrap_or_default();
     let unit = Unit::of(obx, reading);
-    let values: Vec<_> =
-        obx.field(5).repetitions().filter_map(|whole| value(&kind, &whole, &unit, reading)).collect();
+    let values = each(&obx.field(5), |whole| value(&kind, &whole, &unit, reading));
     let mut observations: Vec<Observation> = Vec::with_capacity(values.len().max(1));
     for value in values {
         match (value, observations.last_mut().and_then(|last| last.value_string.as_mut())) {
@@ -71,7 +70,7 @@ const ORGANIZATION: &str = "performing-organization";
 
 /// OBX-8: codes of table 0078, in component 1 since 2.7.
 fn interpretation(obx: &Segment<'_>, reading: &Reading) -> Vec<SmolStr> {
-    obx.field(8).repetitions().filter_map(|flag| leaf(&flag, 1).read(reading)).collect()
+    each(&obx.field(8), |flag| leaf(&flag, 1).read(reading))
 }
 
 /// A value of OBX-5, typed.
