@@ -88,6 +88,9 @@ fn identifiers() {
     system(&[("PID", 3, "7^^^NS&AB12-0&UUID^MR")], &["urn:uuid:ab12-0"]);
     system(&[("PID", 3, "7^^^NS&ehr.example&DNS^MR")], &["ehr.example"]);
     system(&[("PID", 3, "7^^^NS^MR")], &["NS"]);
+    // The whole URN where its last part belongs.
+    system(&[("PID", 3, "7^^^NS&urn:oid:1.2.3&ISO^MR")], &["urn:oid:1.2.3"]);
+    system(&[("PID", 3, "7^^^NS&urn:uuid:ab12-0&UUID^MR")], &["urn:uuid:ab12-0"]);
     // Beside a universal id its name.
     let assigner = |cx, expected: &[&str]| patient(cx, "identifier.assigner", expected);
     assigner(&[("PID", 3, "7^^^NS&1.2.3&ISO^MR")], &["NS"]);
@@ -114,6 +117,28 @@ fn specimens() {
     collected(&[("OBR", 24, "RAD"), ("OBR", 15, "BLD")], &["2026-03-04"]);
     collected(&[("SPM", 4, "BLD")], &["2026-03-04"]);
     collected(&[("SPM", 4, "BLD"), ("SPM", 17, "20260303^20260304")], &["2026-03-03"]);
+    // A pair of numbers: the filler's, and the placer's beside it.
+    let numbers = |pair: &str, identifier: &[&str], placer: &[&str]| {
+        let events = super::events_of(of("ORU^R01", &[("OBR", 25, "F"), ("SPM", 2, pair)]).as_bytes());
+        assert_eq!(said(&events, "report.specimen.identifier.value"), identifier, "{pair}");
+        assert_eq!(said(&events, "report.specimen.placerIdentifier.value"), placer, "{pair}");
+    };
+    numbers("P1&WARD^F1&LAB", &["F1"], &["P1"]);
+    numbers("P1&WARD", &["P1"], &[]);
+    numbers("^F1&LAB", &["F1"], &[]);
+}
+
+/// OBR-32 is an NDL; many send an XCN there.
+#[test]
+fn interpreters() {
+    let family = |sent: &str, expected: &[&str]| {
+        let events = super::events_of(of("ORU^R01", &[("OBR", 25, "F"), ("OBR", 32, sent)]).as_bytes());
+        assert_eq!(said(&events, "report.performer.name.family"), expected, "{sent}");
+    };
+    family("7&Doe&Jo^20260304080000^^WARD", &["Doe"]);
+    family("7^Doe^Jo^^^Dr", &["Doe"]);
+    family("7&Doe&Jo", &["Doe"]);
+    family("7^^^WARD", &[]);
 }
 
 /// IN1-17 in FHIR's words where it has one; else as sent.
@@ -123,6 +148,23 @@ fn relationships() {
         let events = super::events_of(adt("A01", &[("IN1", 2, "P"), ("IN1", 17, sent)]).as_bytes());
         assert_eq!(said(&events, "coverage.relationship")[..1], [expected], "{sent}");
     }
+    // The numbers of table 0344 are read where that table is used, IN2-72: in IN1-17 01 may be X12's spouse.
+    let mixed = |in1: &str, in2: &str| {
+        let fields: Fields<'_> = &[("IN1", 2, "P"), ("IN1", 17, in1), ("IN2", 72, in2)];
+        said(&super::events_of(adt("A01", fields).as_bytes()), "coverage.relationship").into_iter().next()
+    };
+    for (sent, expected) in [
+        ("01", "self"),
+        ("2", "spouse"),
+        ("04", "child"),
+        ("18", "parent"),
+        ("13", "other"),
+        ("CHD", "child"),
+    ] {
+        assert_eq!(mixed("", sent).as_deref(), Some(expected), "{sent}");
+    }
+    assert_eq!(mixed("", "09"), None);
+    assert_eq!(mixed("01", "02").as_deref(), Some("01"));
 }
 
 /// Where a patient is who is there, who is to come, and who is gone.
@@ -153,6 +195,11 @@ fn patients() {
     patient(&[("PID", 24, "Y"), ("PID", 25, "2")], "multipleBirthInteger", &["2"]);
     patient(&[("PID", 30, "N")], "deceasedBoolean", &["false"]);
     patient(&[("PID", 29, "20240101"), ("PID", 30, "Y")], "deceasedBoolean", &[]);
+    for (sent, gender) in
+        [("F", "female"), ("m", "male"), ("Female", "female"), ("A", "other"), ("X", "unknown")]
+    {
+        patient(&[("PID", 8, sent)], "gender", &[gender]);
+    }
     patient(&[("PID", 22, "N^No^HL70189")], "ethnicity.coding.code", &["N", "2186-5"]);
     patient(&[("PID", 22, "2135-2^Hispanic^CDCREC")], "ethnicity.coding.code", &["2135-2"]);
     patient(
@@ -226,6 +273,8 @@ fn values() {
     value("TX", "a~b", "", "valueString", &["a\nb"]);
     value("ED", "LAB^application^pdf^Base64^QUJD", "", "valueAttachment.contentType", &["application/pdf"]);
     value("RP", "https://a.example^^image^PNG", "", "valueAttachment.contentType", &["image/png"]);
+    value("RP", "https://a.example^^image^PNG", "", "valueAttachment.url", &["https://a.example"]);
+    value("RP", "https://a.example^^image^PNG", "", "valueAttachment.title", &[]);
     value("NM", "", "", "dataAbsentReason", &["unknown"]);
     observation(
         &[("OBX", 2, "NM"), ("OBX", 5, ""), ("OBX", 11, "X")],

@@ -169,6 +169,7 @@ fn specimen(json: &Json) -> Node {
         .field("collected", date(json, "collectedDateTime"))
         .field("received", date(json, "receivedTime"))
         .with(identifiers("identifier", json, "identifier"))
+        .with(identifiers("identifier", json, "placerIdentifier"))
         .with(concepts("type", json, "type"))
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn adt(event: &str, fields: &[(&str, usize, &str)]) -> String {
 /// A message whose segments have the named fields, in the order of the standard.
 pub(crate) fn of(kind: &str, fields: &[(&str, usize, &str)]) -> String {
     let mut message = format!("MSH|^~\\&|A|B|||20260304||{kind}|1|P|2.5.1\r");
-    for name in ["SCH", "PID", "NK1", "PV1", "PV2", "FT1", "ORC", "OBR", "OBX", "SPM", "IN1"] {
+    for name in ["SCH", "PID", "NK1", "PV1", "PV2", "FT1", "ORC", "OBR", "OBX", "SPM", "IN1", "IN2"] {
         let named = fields.iter().filter(|(segment, ..)| *segment == name);
         let named: Vec<(usize, &str)> = named.map(|(_, at, value)| (*at, *value)).collect();
         let default: &[(usize, &str)] = match name {

@@ -219,13 +219,15 @@ record! {
         title: PhiText,
         /// Bytes in the original.
         size: i64,
+        /// Where it can be fetched: RP.1, Attachment.url.
+        url: PhiText,
     }
 }
 
 record! {
     /// FHIR R4 Specimen (SPM, OBR-15).
     Specimen {
-        /// SPM-2, OBR-3.
+        /// SPM-2: the filler's number, else the placer's.
         identifier: Option<Identifier>,
         /// SPM-4, OBR-15.
         r#type: Option<CodeableConcept>,
@@ -233,5 +235,7 @@ record! {
         collected_date_time: PhiText,
         /// SPM-18, OBR-14.
         received_time: PhiText,
+        /// SPM-2.1, where `identifier` is the filler's.
+        placer_identifier: Option<Identifier>,
     }
 }

@@ -191,6 +191,8 @@ element! {
         title: OptText<'a>,
         /// Bytes, as stated.
         size: Option<u64>,
+        /// Where it can be fetched.
+        url: OptText<'a>,
         /// Base64, as a JSON text with its quotes.
         data: Option<&'a RawValue>,
     }

@@ -3,6 +3,9 @@
 use super::{Difference, Rule};
 use crate::node::Node;
 
+/// Of the parts of a field, as nearly all messages have them.
+const DELIMITERS: [char; 3] = ['~', '^', '&'];
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "made from a segment that this part of the events is not made of",
@@ -11,15 +14,18 @@ pub(super) const RULES: &[Rule] = &[
         applies: of_another_segment,
     },
     Rule {
-        name: "a specimen has one number in the events: the filler's, else the placer's",
-        source: "schemas/lab.result.v1.avsc, Specimen.identifier; SPM-2",
+        name: "a specimen's numbers are those of SPM-2: of its parents, its accession and its container none are carried",
+        source: "schemas/lab.result.v1.avsc, Specimen; SPM-3, SPM-30, SPM-31",
         not_carried: true,
         applies: |it| {
-            let numbers =
-                |node: &Node| node.children.iter().filter(|child| child.kind == "identifier").count();
+            let number = it.within("identifier").and_then(|number| number.value("value"));
             it.path().starts_with("Specimen.identifier")
                 && it.part_is_missing()
-                && it.within("Specimen").is_some_and(|specimen| numbers(specimen) > 1)
+                && number.is_some_and(|number| {
+                    let mut own = it.message.fields("SPM", 2);
+                    it.message.says(&["SPM"], number)
+                        && !own.any(|pair| pair.split(DELIMITERS).any(|part| part == number))
+                })
         },
     },
     Rule {

@@ -148,6 +148,7 @@ pub(super) fn specimen(
             moment(collection.collected_date_time.as_ref(), collection.collected_period.as_ref())
         }),
         received_time: date_time(read.received_time.as_ref()),
+        placer_identifier: None,
     })
 }
 
@@ -155,6 +156,7 @@ fn attachment(read: &Attachment<'_>) -> lab::Attachment {
     lab::Attachment {
         content_type: text(&read.content_type),
         title: phi(&read.title),
+        url: phi(&read.url),
         size: i64::try_from(read.bytes()).unwrap_or(i64::MAX),
     }
 }

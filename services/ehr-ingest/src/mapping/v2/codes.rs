@@ -85,14 +85,15 @@ pub(super) fn encounter_class(code: &str) -> (&'static str, &str, Option<&'stati
     }
 }
 
-/// Table 0001, PID-8.
+/// Table 0001, PID-8, in either case; some senders write the words.
 pub(super) fn gender(code: &str) -> &'static str {
-    match code {
-        "F" => "female",
-        "M" => "male",
-        "O" | "A" | "N" => "other",
-        _ => "unknown",
-    }
+    const WORDS: [(&str, &[&str]); 3] = [
+        ("female", &["F", "female"]),
+        ("male", &["M", "male"]),
+        ("other", &["O", "A", "N", "other", "ambiguous"]),
+    ];
+    let is = |words: &[&str]| words.iter().any(|word| code.eq_ignore_ascii_case(word));
+    WORDS.iter().find(|(_, words)| is(words)).map_or("unknown", |(gender, _)| gender)
 }
 
 /// Table 0002, PID-16: code system, code and display.
@@ -186,6 +187,22 @@ pub(super) fn relationship(code: &str) -> &str {
     }
 }
 
+/// Table 0344, IN2-72: the patient's relationship to the insured, in the same words. None of its numbers stays as sent: in
+/// X12 most of them mean somebody else.
+pub(super) fn insured_relationship(code: &str) -> Option<&str> {
+    let Ok(number) = code.parse::<u8>() else { return Some(relationship(code)) };
+    Some(match number {
+        1 => "self",
+        2 => "spouse",
+        // Natural children, whoever pays for them, and a step child.
+        3..=5 => "child",
+        15 => "injured",
+        18 => "parent",
+        9 | 0 | 20.. => return None,
+        _ => "other",
+    })
+}
+
 /// Table 0485 (and OBR-5 of older versions): urgency of a request. What FHIR has no word for is left out.
 pub(super) fn request_priority(code: &str) -> Option<&'static str> {
     Some(match code.to_ascii_uppercase().as_str() {
@@ -241,6 +258,7 @@ pub(super) fn code_system(name: &str) -> SmolStr {
 
 /// CWE-14, -17, -20: the object identifier of a coding system, as the URI that its users know where there is one.
 pub(super) fn code_system_of_oid(oid: &str) -> SmolStr {
+    let oid = oid.strip_prefix("urn:oid:").unwrap_or(oid);
     SmolStr::new_static(match oid {
         "2.16.840.1.113883.6.1" => "http://loinc.org",
         "2.16.840.1.113883.6.96" => "http://snomed.info/sct",

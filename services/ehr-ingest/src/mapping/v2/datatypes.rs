@@ -159,6 +159,8 @@ impl Authority {
     fn of([namespace, id, kind]: [Option<SmolStr>; 3]) -> Self {
         let Some(id) = id else { return Self { system: namespace, assigner: None } };
         let system = match kind.as_deref() {
+            // Some senders write the whole URN.
+            _ if id.starts_with("urn:") => id,
             Some("ISO") => format_smolstr!("urn:oid:{id}"),
             Some("UUID" | "GUID") => format_smolstr!("urn:uuid:{}", id.to_ascii_lowercase()),
             _ => id,

@@ -39,7 +39,7 @@ fn id(field: &Field<'_>, reading: &Reading) -> Option<waybill_contracts::Phi<Smo
     phi(&leaf(&field.repetition(1), 1), reading)
 }
 
-/// IN1-17, IN2-72, GT1-11.
+/// IN1-17, GT1-11.
 fn relationship(field: &Field<'_>, reading: &Reading) -> Option<SmolStr> {
     Some(codes::relationship(&code(field, reading)?).into())
 }
@@ -90,7 +90,8 @@ fn add_in2(coverage: &mut Coverage, in2: &Segment<'_>, reading: &Reading) {
     }
     coverage.identifier.extend(cards);
     if coverage.relationship.is_none() {
-        coverage.relationship = relationship(&in2.field(72), reading);
+        let sent = code(&in2.field(72), reading);
+        coverage.relationship = sent.and_then(|code| codes::insured_relationship(&code).map(SmolStr::from));
     }
 }
 

@@ -215,10 +215,10 @@ pub(super) fn ordered_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<S
     });
     let kind = CodeableConcept { coding: coding.into_iter().collect(), text: display };
     Some(Specimen {
-        identifier: None,
         r#type: (kind != CodeableConcept::default()).then_some(kind),
         collected_date_time: date_time(&obr.field(7), reading),
         received_time,
+        ..Specimen::default()
     })
 }
 
@@ -236,8 +236,13 @@ fn taken_specimen(obr: &Segment<'_>, reading: &Reading) -> Option<Specimen> {
 /// SPM: SPM-2 is a pair, and the filler's number is on the tube.
 pub(super) fn specimen(spm: &Segment<'_>, reading: &Reading) -> Specimen {
     let number = |component| paired_entity(&spm.field(2).component(component), "", reading);
+    let (identifier, placer_identifier) = match (number(2), number(1)) {
+        (Some(filler), placer) => (Some(filler), placer),
+        (None, placer) => (placer, None),
+    };
     Specimen {
-        identifier: number(2).or_else(|| number(1)),
+        identifier,
+        placer_identifier,
         r#type: concept_of(&spm.field(4), "HL70487", reading),
         // A range; its start.
         collected_date_time: date_time(&spm.field(17), reading),

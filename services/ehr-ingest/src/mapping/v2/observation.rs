@@ -236,7 +236,7 @@ const MIME_TYPES: [&str; 5] = ["application", "audio", "image", "text", "video"]
 fn attachment(kind: &str, whole: &Repetition<'_>, reading: &Reading) -> Attachment {
     let part = |number| leaf(whole, number).read(reading);
     let (main, subtype) = if kind == "ED" { (part(2), part(3)) } else { (part(3), part(4)) };
-    let title = if kind == "ED" { main.clone() } else { part(1) };
+    let (title, url) = if kind == "ED" { (main.clone(), None) } else { (None, part(1)) };
     let content_type = match (main.map(|main| main.to_ascii_lowercase()), subtype) {
         (Some(main), Some(subtype)) if MIME_TYPES.contains(&main.as_str()) => {
             Some(format_smolstr!("{main}/{}", subtype.to_ascii_lowercase()))
@@ -244,5 +244,5 @@ fn attachment(kind: &str, whole: &Repetition<'_>, reading: &Reading) -> Attachme
         (_, subtype) => subtype,
     };
     let size = if kind == "ED" { whole.component(5).raw().len() } else { 0 };
-    Attachment { content_type, title: title.map(Phi::new), size: size as i64 }
+    Attachment { content_type, title: title.map(Phi::new), size: size as i64, url: url.map(Phi::new) }
 }

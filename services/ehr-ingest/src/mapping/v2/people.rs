@@ -5,7 +5,7 @@ use waybill_contracts::{
     Phi,
     fhir::{Address, ContactPoint, HumanName, Identifier, Practitioner},
 };
-use waybill_hl7v2::{Component, Field, Repetition};
+use waybill_hl7v2::{Component, Dtm, Field, Repetition};
 
 use super::{
     codes,
@@ -193,9 +193,14 @@ fn practitioner(whole: &Repetition<'_>, role: &str, reading: &Reading) -> Option
     person(identifier, name_at(whole, &XCN, reading), role)
 }
 
-/// NDL (OBR-32): the name is in the subcomponents of component 1, the authority in 9 to 11.
+/// NDL (OBR-32): the name is in the subcomponents of component 1, the authority in 9 to 11. Where its start (component 2)
+/// is no time, an XCN was sent, as OBR-16 has it.
 pub(super) fn interpreters(field: &Field<'_>, role: &str, reading: &Reading) -> Vec<Practitioner> {
     each(field, |whole| {
+        let start = leaf(&whole, 2);
+        if !start.is_absent() && Dtm::parse(start.raw()).is_none() {
+            return practitioner(&whole, role, reading);
+        }
         let person_of = whole.component(1);
         let part = |number| person_of.subcomponent(number).read(reading);
         let identifier = part(1).map(|value| clinician_id(value, None, Authority::named(part(9))));
