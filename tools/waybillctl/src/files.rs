@@ -84,11 +84,25 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| cannot_read(path, &error))
 }
 
+/// What follows a byte order mark: some editors write one, and no parser of JSON takes it.
+pub(crate) fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// `resourceType` of a resource in JSON.
+pub(crate) fn resource_type(json: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        #[serde(rename = "resourceType")]
+        kind: String,
+    }
+    serde_json::from_slice::<Head>(unmarked(json)).ok().map(|head| head.kind)
+}
+
 /// The message or resource in a file.
 pub(crate) fn read(path: &Path) -> Result<Subject, Failure> {
     let bytes = bytes(path)?;
-    let content = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let first = content.iter().find(|byte| !byte.is_ascii_whitespace());
+    let first = unmarked(&bytes).iter().find(|byte| !byte.is_ascii_whitespace());
     let kind = if first == Some(&b'{') { Kind::Fhir } else { Kind::Hl7 };
     Ok(Subject { kind, bytes })
 }
@@ -128,7 +142,7 @@ impl Subject {
                 header.map(|header| String::from_utf8_lossy(header.control_id()).into_owned().into())
             }
             Kind::Fhir => {
-                let resource: Option<serde_json::Value> = serde_json::from_slice(&self.bytes).ok();
+                let resource: Option<serde_json::Value> = serde_json::from_slice(unmarked(&self.bytes)).ok();
                 let text = |place: &str| resource.as_ref()?.pointer(place)?.as_str().map(str::to_owned);
                 text("/identifier/value").or_else(|| text("/id")).map(Cow::Owned)
             }
@@ -148,6 +162,14 @@ mod tests {
         let messages = subject.split();
         assert_eq!(messages.iter().map(Subject::control_id).collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(messages[0].bytes, b"MSH|^~\\&|A||||||ADT^A01|1\rPID|1\r");
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_neither_type_nor_id() {
+        let json = b"\xef\xbb\xbf{\"resourceType\":\"Patient\",\"id\":\"7\"}";
+        assert_eq!(resource_type(json).as_deref(), Some("Patient"));
+        let subject = Subject { kind: Kind::Fhir, bytes: json.to_vec() };
+        assert_eq!(subject.control_id(), "7");
     }
 
     #[test]

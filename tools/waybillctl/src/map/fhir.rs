@@ -9,7 +9,7 @@ use super::{
     judge::{Judge, Outcome},
     rules,
 };
-use crate::files::Subject;
+use crate::files::{Subject, unmarked};
 
 /// Bytes that are mapped again at most, some ten seconds' work; beyond it whole resource types are tried.
 const MOST_BYTES: usize = 96 << 20;
@@ -19,7 +19,7 @@ const REFERRED: &str = "others cannot be without it; the bundle is too large to 
 
 /// What became of the elements of a resource.
 pub(super) fn coverage(judge: &Judge<'_>, subject: &Subject) -> Coverage {
-    let content = subject.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&subject.bytes);
+    let content = unmarked(&subject.bytes);
     let Ok(resource) = serde_json::from_slice::<Value>(content) else { return Coverage::default() };
     // Through the same writer as every trial: a number may lose digits in it.
     let judged = &|resource: &Value| judge.fhir(resource.to_string().as_bytes());

@@ -12,7 +12,7 @@ use waybill_contracts::{
 };
 use waybill_hl7v2::Index;
 
-use crate::files::{Kind, Subject};
+use crate::files::{Kind, Subject, resource_type};
 
 /// What becomes of a message.
 #[derive(Debug)]
@@ -69,12 +69,7 @@ impl<'f> Judge<'f> {
     }
 
     pub(super) fn fhir(&self, json: &[u8]) -> Outcome {
-        #[derive(serde::Deserialize)]
-        struct Head {
-            #[serde(rename = "resourceType")]
-            kind: String,
-        }
-        let kind = serde_json::from_slice::<Head>(json).map(|head| head.kind).unwrap_or_default();
+        let kind = resource_type(json).unwrap_or_default();
         let interaction = match kind.as_str() {
             "" | "Bundle" => fhir::Interaction::Base,
             resource_type => fhir::Interaction::Create { resource_type },

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    files::{Kind, Subject},
+    files::{Kind, Subject, resource_type},
 };
 
 /// Longest answer: that to a Bundle has some 200 bytes for each entry.
@@ -99,13 +99,7 @@ impl HttpClient {
         match subject.kind {
             Kind::Hl7 => (base("/hl7"), "x-application/hl7-v2+er7"),
             Kind::Fhir => {
-                #[derive(serde::Deserialize)]
-                struct Head {
-                    #[serde(rename = "resourceType")]
-                    kind: String,
-                }
-                let head: Option<Head> = serde_json::from_slice(&subject.bytes).ok();
-                let kind = head.map(|head| head.kind).filter(|kind| {
+                let kind = resource_type(&subject.bytes).filter(|kind| {
                     kind != "Bundle"
                         && !kind.is_empty()
                         && kind.bytes().all(|byte| byte.is_ascii_alphabetic())
