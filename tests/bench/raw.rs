@@ -1,7 +1,7 @@
 //! A producer without anything before it: the same records that the listener writes, written again to a topic with as
 //! many partitions. What the listener takes longer is its own.
 
-use std::{rc::Rc, time::Instant};
+use std::{collections::HashMap, rc::Rc, time::Instant};
 
 use anyhow::{Result, ensure};
 use tokio::task::LocalSet;
@@ -29,7 +29,18 @@ impl Records {
             value: record.value().unwrap_or_default().to_vec(),
             partition: None,
         };
-        Ok(Self(records.iter().map(copy).collect()))
+        // In the order in which partitions take turns, as keys of many patients do: read back they came partition by partition.
+        let mut ranks: HashMap<i32, usize> = HashMap::new();
+        let mut ranked: Vec<_> = records
+            .iter()
+            .map(|record| {
+                let rank = ranks.entry(record.partition).or_default();
+                *rank += 1;
+                (*rank, record)
+            })
+            .collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        Ok(Self(ranked.into_iter().map(|(_, record)| copy(record)).collect()))
     }
 
     /// Mean size of a value in bytes.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use waybill_contracts::{Record as _, inbound::InboundMessage};
 use waybill_demo::scene::{PORTAL, Receivers};
 use waybill_testkit::{Installation, Proxy, Stack, Unit, eventually, pending};
 
@@ -162,6 +163,54 @@ async fn a_broker_that_goes_away_in_flight_costs_nothing_but_time() {
     // The record may have been on its way: the same bytes again are the same message.
     delivered(&waybill, &receivers, &mllp::result("FROZEN1"), "FROZEN1").await;
     waybill.stop().await.unwrap();
+}
+
+/// The price of a producer without idempotence (docs/adr/0013): its client sends again what the broker has written already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_storing_the_broker_cannot_report_is_stored_twice_and_delivered_once() {
+    let Some(stack) = Stack::require().await else { return };
+    let receivers = Receivers::start(None).await.unwrap();
+    let (wires, via) = Wires::new(&stack).await;
+    let builder = installation(&stack, &receivers)
+        .via(via)
+        .set(Unit::EhrIngest, "feed.0.ack_timeout", "30s")
+        .set(Unit::EhrIngest, "feed.1.ack_timeout", "30s");
+    let mut waybill = builder.prepare().await.unwrap();
+    waybill.start_all().unwrap();
+    waybill.wait_ready(SOON).await.unwrap();
+    delivered(&waybill, &receivers, &mllp::result("FIRST3"), "FIRST3").await;
+
+    wires.kafka.hold_answers();
+    let address = waybill.mllp("lis").unwrap();
+    let asked = tokio::spawn(async move { mllp::ask(address, &mllp::result("TWICE3"), SOON).await });
+    stored(&waybill, "TWICE3", 1).await;
+    assert!(!asked.is_finished(), "no answer before Kafka's");
+    wires.kafka.close();
+    wires.kafka.thaw();
+    wires.kafka.open().await.unwrap();
+    let answer = asked.await.unwrap().unwrap();
+    assert_eq!(mllp::code(&answer), "AA", "{answer}");
+    stored(&waybill, "TWICE3", 2).await;
+    waybill.wait_ready(SOON).await.unwrap();
+    // What comes after it, for the same patient, has been through when this is.
+    delivered(&waybill, &receivers, &mllp::result("THIRD3"), "THIRD3").await;
+    settled(&waybill, &receivers, "TWICE3").await;
+    waybill.stop().await.unwrap();
+}
+
+/// As many records hold the message.
+async fn stored(waybill: &Installation, control_id: &str, times: usize) {
+    let what = format!("{control_id} is stored {times} times");
+    eventually(&what, SOON, async || {
+        let records = waybill.topics().decoded::<InboundMessage>(InboundMessage::TOPIC).await?;
+        let found = records.iter().filter(|(_, message)| message.control_id.as_deref() == Some(control_id));
+        match found.count() {
+            found if found == times => Ok(()),
+            found => pending(format!("{found} times")),
+        }
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

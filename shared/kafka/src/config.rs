@@ -135,7 +135,7 @@ impl KafkaConfig {
     pub(crate) fn producer(&self, options: &ProducerOptions) -> ClientConfig {
         let mut config = self.client();
         config
-            .set("enable.idempotence", "true")
+            .set("enable.idempotence", options.requests_per_broker.idempotent().to_string())
             .set("max.in.flight.requests.per.connection", options.requests_per_broker.as_str())
             .set("acks", "all")
             // The Java client's partitioner; librdkafka's default would put a key elsewhere than Streams and Connect do.
@@ -286,13 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn every_producer_is_idempotent_and_has_as_many_requests_on_their_way_as_its_service_decides() {
-        for (requests_per_broker, shown) in [(RequestsPerBroker::Five, "5"), (RequestsPerBroker::One, "1")] {
+    fn every_producer_keeps_the_order_of_its_records_and_waits_for_all_replicas() {
+        // Either the broker puts requests in order, or there is one at a time.
+        for (requests_per_broker, idempotent, requests) in
+            [(RequestsPerBroker::Five, "true", "5"), (RequestsPerBroker::One, "false", "1")]
+        {
             let options = ProducerOptions { requests_per_broker, ..ProducerOptions::default() };
             let client = KafkaConfig::default().producer(&options);
-            assert_eq!(client.get("enable.idempotence"), Some("true"));
+            assert_eq!(client.get("enable.idempotence"), Some(idempotent));
             assert_eq!(client.get("acks"), Some("all"));
-            assert_eq!(client.get("max.in.flight.requests.per.connection"), Some(shown));
+            assert_eq!(client.get("max.in.flight.requests.per.connection"), Some(requests));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Kafka and the schema registry: the only crate that knows rdkafka and `schema_registry_converter`.
 //!
-//! - [`Producer`]: idempotent, `acks=all`, groups of records acknowledged together.
+//! - [`Producer`]: `acks=all`, records of a key in order, groups of records acknowledged together.
 //! - [`run_keyed`]: one record at a time per key, offsets in Kafka; an offset is done when its outputs are acknowledged.
 //! - [`run_batch`]: batches, offsets in the handler's own transaction.
 //! - [`Registry`], [`Codec`], [`Encoder`]: Avro in the Confluent wire format.

@@ -1,4 +1,4 @@
-//! The producer: idempotent, `acks=all`, one polling thread, one wake-up per batch of delivery reports.
+//! The producer: `acks=all`, records of a key in order, one polling thread, one wake-up per batch of delivery reports.
 //!
 //! - [`Producer::send`] enqueues a group of records at once and in order, and never waits: too many records in flight
 //!   are an error of class `unavailable` at once, so that the caller can push back on its own sender.
@@ -65,14 +65,19 @@ pub struct ProducerOptions {
 /// Requests on their way to one broker at once. Order per key holds either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestsPerBroker {
-    /// Where throughput counts: the most that an idempotent producer may have.
+    /// Where throughput counts: the most that an idempotent producer may have. The broker drops what is sent again.
     Five,
     /// On the acknowledgement path, where nothing lingers: records of the time between gather in the next request, and
-    /// librdkafka's thread sleeps instead of spinning on them (docs/adr/0011).
+    /// librdkafka's thread sleeps instead of spinning on them. Not idempotent: a record whose answer is lost may be
+    /// written twice (docs/adr/0013).
     One,
 }
 
 impl RequestsPerBroker {
+    pub(crate) const fn idempotent(self) -> bool {
+        matches!(self, Self::Five)
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Five => "5",

@@ -33,7 +33,15 @@ pub struct Proxy {
     protocol: Protocol,
     /// Of the listener and the connections since it was opened; `None` while it is closed.
     open: Mutex<Option<CancellationToken>>,
-    frozen: watch::Sender<bool>,
+    held: watch::Sender<Held>,
+}
+
+/// What does not get through, although the connections stay: each holds what the ones before it do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    Nothing,
+    Answers,
+    Everything,
 }
 
 impl std::fmt::Debug for Protocol {
@@ -65,7 +73,7 @@ impl Proxy {
             upstream,
             protocol,
             open: Mutex::default(),
-            frozen: watch::Sender::new(false),
+            held: watch::Sender::new(Held::Nothing),
         };
         proxy.open().await?;
         Ok(proxy)
@@ -100,7 +108,7 @@ impl Proxy {
             upstream: self.upstream,
             rewrite: (self.protocol == Protocol::Kafka)
                 .then(|| Rewrite::new(self.upstream.port(), self.address.port())),
-            frozen: self.frozen.subscribe(),
+            held: self.held.subscribe(),
         });
         tokio::spawn(async move {
             let accepting = async {
@@ -124,12 +132,18 @@ impl Proxy {
 
     /// Connections stay open and new ones are accepted, but no byte gets through: a hanging server or a half-open link.
     pub fn freeze(&self) {
-        self.frozen.send_replace(true);
+        self.held.send_replace(Held::Everything);
+    }
+
+    /// What the client says gets through, and no answer comes back: with [`close`](Self::close) after it, a server that did
+    /// what it was asked and cannot say so.
+    pub fn hold_answers(&self) {
+        self.held.send_replace(Held::Answers);
     }
 
     /// Bytes get through again, those held back first.
     pub fn thaw(&self) {
-        self.frozen.send_replace(false);
+        self.held.send_replace(Held::Nothing);
     }
 }
 
@@ -142,7 +156,7 @@ impl Drop for Proxy {
 struct Route {
     upstream: SocketAddr,
     rewrite: Option<Rewrite>,
-    frozen: watch::Receiver<bool>,
+    held: watch::Receiver<Held>,
 }
 
 impl Route {
@@ -154,27 +168,28 @@ impl Route {
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         // One end gone: both are.
         tokio::select! {
-            () = self.pump(from_client, to_server) => {}
+            () = self.pump(from_client, to_server, Held::Everything) => {}
             () = async {
                 match self.rewrite {
                     Some(rewrite) => self.pump_frames(from_server, to_client, rewrite).await,
-                    None => self.pump(from_server, to_client).await,
+                    None => self.pump(from_server, to_client, Held::Answers).await,
                 }
             } => {}
         }
     }
 
-    async fn passable(&self) {
-        let mut frozen = self.frozen.clone();
+    /// Waits until nothing is held of a direction that is held from `least` on.
+    async fn passable(&self, least: Held) {
+        let mut held = self.held.clone();
         // The proxy itself is gone: then its connections end by the token.
-        let _ = frozen.wait_for(|frozen| !frozen).await;
+        let _ = held.wait_for(|held| *held < least).await;
     }
 
-    async fn pump(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    async fn pump(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, least: Held) {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let Ok(count) = from.read(&mut buffer).await else { return };
-            self.passable().await;
+            self.passable(least).await;
             if count == 0 {
                 let _ = to.shutdown().await;
                 // The other direction may still have something to say.
@@ -199,7 +214,7 @@ impl Route {
                 return;
             }
             rewrite.apply(&mut frame[4..]);
-            self.passable().await;
+            self.passable(Held::Answers).await;
             if to.write_all(&frame).await.is_err() {
                 return;
             }
