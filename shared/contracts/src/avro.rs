@@ -1,9 +1,13 @@
 //! Records and their Avro datum; the wire frame around it belongs to the registry's client.
 
+mod by_position;
+
 use std::sync::OnceLock;
 
 use apache_avro::{Schema, reader::datum::GenericDatumReader, writer::datum::GenericDatumWriter};
 use serde::{Serialize, de::DeserializeOwned};
+
+use self::by_position::ByPosition;
 
 /// A record of a topic.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -88,7 +92,7 @@ pub(crate) fn writer(
 /// Appends the datum of `record` in its compiled-in schema to `into`.
 pub fn encode<T: Record>(record: &T, into: &mut Vec<u8>) -> Result<(), DatumError> {
     let error = || DatumError::Encode { topic: T::TOPIC };
-    T::writer().ok_or_else(error)?.write_ser(into, record).map_err(|_| error())?;
+    T::writer().ok_or_else(error)?.write_ser(into, &ByPosition(record)).map_err(|_| error())?;
     Ok(())
 }
 
