@@ -159,6 +159,33 @@ struct Receipt<'r> {
     sender: Option<SmolStr>,
 }
 
+/// A record of the door: what both kinds have, and the fields given.
+macro_rules! record {
+    ($receipt:expr, $record:ident { $($field:ident $(: $value:expr)?),* $(,)? }) => {{
+        let receipt: &Receipt<'_> = $receipt;
+        $record {
+            message_id: receipt.id,
+            feed: receipt.feed.name.as_str().into(),
+            protocol: Protocol::FhirHttp,
+            sending_application: receipt.sender.clone(),
+            sending_facility: None,
+            receiving_application: None,
+            receiving_facility: None,
+            message_type: receipt.message_type.clone(),
+            control_id: receipt.control_id.clone(),
+            version: Some(VERSION.into()),
+            character_set: None,
+            sent_at: receipt.sent_at,
+            received_at: receipt.received_at,
+            sha256: receipt.sha256.to_vec(),
+            batch_id: None,
+            batch_control_id: None,
+            batch_index: None,
+            $($field $(: $value)?,)*
+        }
+    }};
+}
+
 impl<'r> Receipt<'r> {
     fn new(
         feed: &'r Feed,
@@ -297,29 +324,15 @@ impl<'r> Receipt<'r> {
     }
 
     fn inbound(&self, warnings: Vec<String>) -> InboundMessage {
-        InboundMessage {
-            message_id: self.id,
-            feed: self.feed.name.as_str().into(),
-            protocol: Protocol::FhirHttp,
-            sending_application: self.sender.clone(),
-            sending_facility: None,
-            receiving_application: None,
-            receiving_facility: None,
-            message_type: self.message_type.clone(),
-            control_id: self.control_id.clone(),
-            version: Some(VERSION.into()),
-            character_set: None,
-            sent_at: self.sent_at,
-            received_at: self.received_at,
-            ack_code: ACCEPTED.to_owned(),
-            sha256: self.sha256.to_vec(),
-            batch_id: None,
-            batch_control_id: None,
-            batch_index: None,
-            warnings,
-            profile: Some(self.feed.profile.clone()),
-            body: Body::new(FHIR_JSON, self.request.body),
-        }
+        record!(
+            self,
+            InboundMessage {
+                ack_code: ACCEPTED.to_owned(),
+                warnings,
+                profile: Some(self.feed.profile.clone()),
+                body: Body::new(FHIR_JSON, self.request.body),
+            }
+        )
     }
 
     fn rejected(&self, issue: Option<&Issue>) -> InboundRejected {
@@ -327,30 +340,16 @@ impl<'r> Receipt<'r> {
     }
 
     fn rejected_with(&self, issue: Option<&Issue>, body: Body) -> InboundRejected {
-        InboundRejected {
-            message_id: self.id,
-            feed: self.feed.name.as_str().into(),
-            protocol: Protocol::FhirHttp,
-            sending_application: self.sender.clone(),
-            sending_facility: None,
-            receiving_application: None,
-            receiving_facility: None,
-            message_type: self.message_type.clone(),
-            control_id: self.control_id.clone(),
-            version: Some(VERSION.into()),
-            character_set: None,
-            sent_at: self.sent_at,
-            received_at: self.received_at,
-            ack_code: REFUSED.to_owned(),
-            sha256: self.sha256.to_vec(),
-            batch_id: None,
-            batch_control_id: None,
-            batch_index: None,
-            reason_code: issue.map(|issue| reason_of(issue).into()).unwrap_or_default(),
-            error_location: issue.and_then(|issue| issue.expression.as_deref().map(SmolStr::from)),
-            error_code: None,
-            body,
-        }
+        record!(
+            self,
+            InboundRejected {
+                ack_code: REFUSED.to_owned(),
+                reason_code: issue.map(|issue| reason_of(issue).into()).unwrap_or_default(),
+                error_location: issue.and_then(|issue| issue.expression.as_deref().map(SmolStr::from)),
+                error_code: None,
+                body,
+            }
+        )
     }
 
     /// One entry of a batch: its resource alone, with its place in the batch.

@@ -70,21 +70,32 @@ impl Collected {
     }
 }
 
+/// What an Observation and its components say under the same names, and the fields given.
+macro_rules! observed {
+    ($read:expr, { $($field:ident: $value:expr),* $(,)? }) => {{
+        let read = $read;
+        lab::Observation {
+            code: opt_concept(read.code.as_ref()).unwrap_or_default(),
+            value_quantity: value_quantity(read.value_quantity.as_ref(), read.value_integer),
+            value_codeable_concept: opt_concept(read.value_codeable_concept.as_ref()),
+            value_string: string(read.value_string.as_deref(), read.value_boolean),
+            value_range: range(read.value_range.as_ref()),
+            value_ratio: ratio(read.value_ratio.as_ref()),
+            value_date_time: date_time(read.value_date_time.as_ref()),
+            value_time: text(&read.value_time),
+            value_period: period(read.value_period.as_ref()),
+            data_absent_reason: code(read.data_absent_reason.as_ref()),
+            interpretation: codes(&read.interpretation),
+            reference_range: reference_range(&read.reference_range),
+            $($field: $value,)*
+            ..lab::Observation::default()
+        }
+    }};
+}
+
 fn observation(content: &Content<'_, '_>, from: usize, read: &Observation<'_>) -> lab::Observation {
-    let mut observation = lab::Observation {
-        code: opt_concept(read.code.as_ref()).unwrap_or_default(),
+    let mut observation = observed!(read, {
         status: text(&read.status).unwrap_or_default(),
-        value_quantity: value_quantity(read.value_quantity.as_ref(), read.value_integer),
-        value_codeable_concept: opt_concept(read.value_codeable_concept.as_ref()),
-        value_string: string(read.value_string.as_deref(), read.value_boolean),
-        value_range: range(read.value_range.as_ref()),
-        value_ratio: ratio(read.value_ratio.as_ref()),
-        value_date_time: date_time(read.value_date_time.as_ref()),
-        value_time: text(&read.value_time),
-        value_period: period(read.value_period.as_ref()),
-        data_absent_reason: code(read.data_absent_reason.as_ref()),
-        interpretation: codes(&read.interpretation),
-        reference_range: reference_range(&read.reference_range),
         effective_date_time: moment(
             read.effective_date_time.as_ref().or(read.effective_instant.as_ref()),
             read.effective_period.as_ref(),
@@ -95,35 +106,21 @@ fn observation(content: &Content<'_, '_>, from: usize, read: &Observation<'_>) -
         category: codes(&read.category),
         body_site: opt_concept(read.body_site.as_ref()),
         performer: people::practitioners(content, from, &read.performer, "performer"),
-        ..lab::Observation::default()
-    };
+    });
     note_absence(&mut observation);
     observation
 }
 
 fn component(whole: &lab::Observation, read: &Component<'_>, panel: usize) -> lab::Observation {
-    let mut component = lab::Observation {
-        code: opt_concept(read.code.as_ref()).unwrap_or_default(),
+    let mut component = observed!(read, {
         sub_id: Some(panel.to_smolstr()),
         status: whole.status.clone(),
-        value_quantity: value_quantity(read.value_quantity.as_ref(), read.value_integer),
-        value_codeable_concept: opt_concept(read.value_codeable_concept.as_ref()),
-        value_string: string(read.value_string.as_deref(), read.value_boolean),
-        value_range: range(read.value_range.as_ref()),
-        value_ratio: ratio(read.value_ratio.as_ref()),
-        value_date_time: date_time(read.value_date_time.as_ref()),
-        value_time: text(&read.value_time),
-        value_period: period(read.value_period.as_ref()),
-        data_absent_reason: code(read.data_absent_reason.as_ref()),
-        interpretation: codes(&read.interpretation),
-        reference_range: reference_range(&read.reference_range),
         effective_date_time: whole.effective_date_time.clone(),
         method: whole.method.clone(),
         category: whole.category.clone(),
         body_site: whole.body_site.clone(),
         performer: whole.performer.clone(),
-        ..lab::Observation::default()
-    };
+    });
     note_absence(&mut component);
     component
 }
