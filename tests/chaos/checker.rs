@@ -173,6 +173,8 @@ struct Index<'a> {
     by_content: HashMap<Digest, usize>,
     /// Message ids by the digest of what was stored.
     stored: HashMap<Digest, Vec<&'a str>>,
+    /// By target, what it has and said so.
+    has: BTreeMap<&'a str, HashSet<Digest>>,
 }
 
 impl<'a> Index<'a> {
@@ -184,11 +186,17 @@ impl<'a> Index<'a> {
                 ids.push(&record.message_id);
             }
         }
+        let acknowledged = |arrivals: &[Arrival]| {
+            arrivals.iter().filter(|arrival| arrival.acknowledged).map(|arrival| arrival.anonymous).collect()
+        };
+        let has =
+            |(target, arrivals): (&'a String, &'a Vec<Arrival>)| (target.as_str(), acknowledged(arrivals));
         Self {
             evidence,
             sent: evidence.sent.iter().map(|sent| (sent.digest, sent)).collect(),
             by_content: evidence.sent.iter().enumerate().map(|(at, sent)| (sent.anonymous, at)).collect(),
             stored,
+            has: evidence.received.iter().map(has).collect(),
         }
     }
 
@@ -258,12 +266,10 @@ impl<'a> Index<'a> {
 
     /// The tracker's word on each target against the receiver's own history.
     fn compare(&self, sent: &Sent, verdict: &Verdict, findings: &mut Findings) {
-        for (target, arrivals) in &self.evidence.received {
-            let has =
-                arrivals.iter().any(|arrival| arrival.acknowledged && arrival.anonymous == sent.anonymous);
+        for (target, has) in &self.has {
             let confirmed =
                 verdict.lines.iter().any(|(name, outcome)| name == target && is(outcome, "CONFIRMED"));
-            match (has, confirmed) {
+            match (has.contains(&sent.anonymous), confirmed) {
                 (false, true) => {
                     findings.add("confirmed, but the receiver does not have it", named(sent, target));
                 }
