@@ -2,6 +2,7 @@
 
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -13,8 +14,10 @@ use waybill_contracts::TopicName;
 
 use crate::{InRecord, KafkaConfig, KafkaError};
 
-/// Bound of one request.
+/// Until when the partitions and their ends must be found.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause before a broker that broke off is asked again.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Without any record for this long the reading has failed.
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -83,13 +86,11 @@ impl Reader {
         settings.set("enable.partition.eof", "true");
         let consumer: BaseConsumer<Calm> =
             settings.create_with_context(Calm).map_err(|error| KafkaError::creation(&error))?;
-        let metadata =
-            consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(|error| KafkaError::of(&error))?;
+        let until = Instant::now() + TIMEOUT;
+        let metadata = persist(until, |left| consumer.fetch_metadata(Some(topic), left))?;
         let mut partitions = Vec::new();
         for partition in metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions) {
-            let (low, end) = consumer
-                .fetch_watermarks(topic, partition.id(), TIMEOUT)
-                .map_err(|error| KafkaError::of(&error))?;
+            let (low, end) = persist(until, |left| consumer.fetch_watermarks(topic, partition.id(), left))?;
             partitions.push(Span { partition: partition.id(), low, end });
         }
         Ok(Self { consumer, topic: topic.into(), partitions })
@@ -149,5 +150,43 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+/// Asks until there is an answer: a broker that has only just come up, as after a power cut, breaks connections off.
+/// `ask` gets the time that is left.
+fn persist<T>(
+    until: Instant,
+    mut ask: impl FnMut(Duration) -> Result<T, rdkafka::error::KafkaError>,
+) -> Result<T, KafkaError> {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match ask(left).map_err(|error| KafkaError::of(&error)) {
+            Err(KafkaError::Unavailable(_)) if left > PAUSE => thread::sleep(PAUSE),
+            answer => return answer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{error::KafkaError as Error, types::RDKafkaErrorCode as Code};
+
+    use super::*;
+
+    #[test]
+    fn who_breaks_off_is_asked_again_who_refuses_is_not_and_time_ends_it() {
+        let failing = |code, failures: usize, patience| {
+            let mut asked = 0;
+            let answer = persist(Instant::now() + patience, |_| {
+                asked += 1;
+                if asked > failures { Ok(()) } else { Err(Error::MetadataFetch(code)) }
+            });
+            (answer.is_ok(), asked)
+        };
+        let long = Duration::from_secs(60);
+        assert_eq!(failing(Code::BrokerTransportFailure, 2, long), (true, 3));
+        assert_eq!(failing(Code::TopicAuthorizationFailed, 2, long), (false, 1));
+        assert_eq!(failing(Code::BrokerTransportFailure, 2, Duration::ZERO), (false, 1));
     }
 }
