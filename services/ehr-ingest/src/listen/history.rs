@@ -39,14 +39,15 @@ pub(crate) async fn read_back(
     let started = Instant::now();
     let mut read = Read { records: 0, bytes: 0 };
     let reading = read.all(config, codec, topic, memories);
-    let stopped = match tokio::time::timeout(MAX_TIME, reading).await {
-        Ok(Ok(why)) => why,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the messages of before cannot be read back; a repeat of one is stored twice");
-            "failed"
-        }
-        Err(_) => "time",
+    let (stopped, error) = match tokio::time::timeout(MAX_TIME, reading).await {
+        Ok(Ok(why)) => (why, None),
+        Ok(Err(error)) => ("failed", Some(error.to_string())),
+        // A broker that breaks off is asked again, until here.
+        Err(_) => ("time", (read.records == 0).then(|| "nothing was read in time".to_owned())),
     };
+    if let Some(error) = error {
+        tracing::warn!(error, "the messages of before cannot be read back; a repeat of one is stored twice");
+    }
     let (records, bytes, took) = (read.records, read.bytes, started.elapsed().as_secs_f64());
     tracing::info!(records, bytes, took, stopped, "read back which messages came lately");
 }
