@@ -109,6 +109,7 @@ impl Proxy {
             rewrite: (self.protocol == Protocol::Kafka)
                 .then(|| Rewrite::new(self.upstream.port(), self.address.port())),
             held: self.held.subscribe(),
+            closed: token.clone(),
         });
         tokio::spawn(async move {
             let accepting = async {
@@ -157,6 +158,8 @@ struct Route {
     upstream: SocketAddr,
     rewrite: Option<Rewrite>,
     held: watch::Receiver<Held>,
+    /// Whoever serves a connection ends with it.
+    closed: CancellationToken,
 }
 
 impl Route {
@@ -183,6 +186,10 @@ impl Route {
         let mut held = self.held.clone();
         // The proxy itself is gone: then its connections end by the token.
         let _ = held.wait_for(|held| *held < least).await;
+        // What was held when the proxy was closed is lost, even if it thaws before its connection has ended.
+        if self.closed.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn pump(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, least: Held) {
